@@ -1,0 +1,53 @@
+# Every command a user or developer needs; each does its own set-up.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+MEMBERS := libs/common libs/simulators libs/cli services/edge services/realtime_worker
+DISTS   := trunkline-common trunkline-simulators trunkline-cli trunkline-edge trunkline-realtime-worker
+MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
+LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 \
+	--quiet $(addprefix --no-emit-package ,$(DISTS))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format bench lock voices
+
+help: ## Show the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Create .venv with everything the repository needs
+
+$(READY): requirements.lock $(MANIFESTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Trunkline needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 2; }
+	@echo "Setting up $(VENV) (once, about a minute) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(awk '/^uv==/{print $$1}' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+demo: setup ## Place one simulated phone call through the whole system and show it
+	@$(BIN)/trunkline demo
+
+up: setup ## Run the stack in the foreground (Ctrl-C drains it); ARGS="--edges 2 --workers 2"
+	@$(BIN)/trunkline up $(ARGS)
+
+test: setup ## Run the whole test suite
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## Lint, types, formatting, locks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy libs/*/src services/*/src tests
+	@$(BIN)/python tests/check_locks.py
+
+format: setup ## Rewrite the sources in the house format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## Compare with a plain bridge at 20, 80 and 200 calls; writes build/bench.json
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock: setup ## Resolve the dependencies anew
+	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench $(LOCK) -o requirements.lock
+	@for member in $(MEMBERS); do $(BIN)/uv pip compile $$member/pyproject.toml $(LOCK) -o $$member/requirements.lock; done

@@ -1,0 +1,1 @@
+"""What every Trunkline service shares."""

@@ -1,0 +1,1 @@
+"""NATS as Trunkline uses it: one connection, audio batches, requests, facts, registry."""

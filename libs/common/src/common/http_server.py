@@ -1,0 +1,65 @@
+"""A uvicorn server on a socket we bound, whose signals and end belong to our runner."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from common.errors import ConfigError
+
+
+def listen(host: str, port: int, setting: str, *, share: bool = False) -> socket.socket:
+    """Bind and listen. `share`: let other processes of ours listen on the same port (`SO_REUSEPORT`).
+
+    Raises `ConfigError` naming `setting` when the port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """One HTTP server of a process. Plain uvicorn would close live sockets 0.1 s after SIGTERM; this one waits."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        self._server = _Server(config)
+        self._listener = listener
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when 0 was asked for."""
+        return int(self._listener.getsockname()[1])
+
+    async def start(self) -> None:
+        """Serve until `stop`. Returns once connections are accepted."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0.005)
+        if self._task.done():
+            await self._task
+
+    async def stop(self) -> None:
+        """Close the listener and what is still open."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._listener.close()

@@ -1,0 +1,125 @@
+"""One runner for every service: start, ready, drain, stop; and what each signal means."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
+from typing import Any, Protocol, TypeVar
+
+import uvicorn
+import uvloop
+
+from common import logs, metrics
+from common.errors import ConfigError
+from common.health import ops_app
+from common.http_server import HttpServer, listen
+from common.settings import ServiceSettings
+
+log = logs.get("lifecycle")
+
+S = TypeVar("S", bound=ServiceSettings)
+
+EXIT_CONFIG = 2
+
+
+class Service(Protocol):
+    """What a service gives the runner."""
+
+    name: str
+
+    def missing(self) -> str | None:
+        """None when ready for work, else what is missing, in words."""
+        ...
+
+    async def start(self) -> None:
+        """Acquire everything. Raises `ConfigError` when the operator must act."""
+        ...
+
+    async def drain(self) -> None:
+        """Take nothing new; return when what runs has ended."""
+        ...
+
+    async def stop(self) -> None:
+        """Release everything `start` acquired."""
+        ...
+
+
+def run(load: Callable[[], S], build: Callable[[S], Service], *, ops_port: Callable[[S], int]) -> None:
+    """The life of one process; does not return. Exit 0 after a drain, 2 with one line when a setting is wrong."""
+    try:
+        settings = load()
+        service = build(settings)
+        logs.configure(service.name, settings.log_level, settings.log_format, settings.secrets)
+        uvloop.run(_live(service, ops_port(settings)))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line the operator needs, whatever the log style
+        sys.exit(EXIT_CONFIG)
+
+
+async def _live(service: Service, ops_port: int) -> None:
+    metrics.BUILD_INFO.info({"version": version("trunkline-common"), "service": service.name})
+    ops = HttpServer(
+        uvicorn.Config(ops_app(service.missing), log_config=None, lifespan="off", access_log=False),
+        listen("0.0.0.0", ops_port, f"{service.name.upper()}_OPS_PORT"),  # noqa: S104 - probes come from other hosts
+    )
+    await ops.start()
+    watch = asyncio.create_task(watch_loop(service.name))
+    signals = _Signals()
+    try:
+        if await signals.interrupt(service.start()):
+            return
+        log.info("ready", extra=logs.fields(ops_port=ops.port))
+        await signals.wait()
+        metrics.DRAINING.labels(service.name).set(1)
+        log.info("draining; a second signal ends at once")
+        await signals.interrupt(service.drain())
+    finally:
+        watch.cancel()
+        await service.stop()
+        await ops.stop()
+        log.info("stopped")
+
+
+class _Signals:
+    """SIGTERM and SIGINT as something to wait for, each once."""
+
+    def __init__(self) -> None:
+        self._arrived = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._arrived.set)
+
+    async def wait(self) -> None:
+        """Return at the next signal."""
+        await self._arrived.wait()
+        self._arrived.clear()
+
+    async def interrupt(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Run `work` to its end, or cancel it at the next signal. True if a signal cut it short."""
+        task = asyncio.create_task(work)
+        waiting = asyncio.create_task(self.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done():
+            await task
+            return False
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return True
+
+
+class LoopLag:
+    """How late the loop ran when last measured, in seconds."""
+
+    seconds: float = 0.0
+
+
+async def watch_loop(service: str, period_s: float = 0.1) -> None:
+    """Measure how late this loop runs its timers, until cancelled."""
+    gauge = metrics.LOOP_LAG.labels(service)
+    while True:
+        due = time.monotonic() + period_s
+        await asyncio.sleep(period_s)
+        LoopLag.seconds = max(0.0, time.monotonic() - due)
+        gauge.set(LoopLag.seconds)

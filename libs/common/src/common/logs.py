@@ -1,0 +1,90 @@
+"""Logs: one line an event, redacted at the formatter, so no secret, number or spoken word can pass."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+_FIELDS: Final = "fields"
+_PHONE: Final = re.compile(r"(?<![\w-])\+?\d(?:[ ().-]?\d){6,14}(?![\w-])")
+_KEY: Final = re.compile(r"\b(?:sk-[\w-]{8,}|Bearer\s+\S+|whsec_\S+)")
+
+
+def get(name: str) -> logging.Logger:
+    """The logger of a module. Give facts as fields: `log.info("call admitted", extra=fields(call=call_id))`."""
+    return logging.getLogger(f"trunkline.{name}")
+
+
+def fields(**values: str | int | float | bool | None) -> dict[str, object]:
+    """Bounded facts beside the message, for `extra=`."""
+    return {_FIELDS: values}
+
+
+class Redactor:
+    """Removes the secrets it was told of, keys and phone numbers from any text."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return _PHONE.sub("[number]", _KEY.sub("[secret]", text))
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, service: str, redact: Redactor) -> None:
+        super().__init__()
+        self._service = service
+        self._redact = redact
+
+    def _parts(self, record: logging.LogRecord) -> dict[str, object]:
+        values: dict[str, object] = dict(getattr(record, _FIELDS, {}))
+        if record.exc_info and record.exc_info[1] is not None:
+            values["error"] = type(record.exc_info[1]).__name__
+            values["at"] = _where(record.exc_info[1])
+        return {key: self._redact(value) if isinstance(value, str) else value for key, value in values.items()}
+
+
+class JsonFormatter(_Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON. Exceptions are named with their place, never printed with their values."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        head = {
+            "time": time,
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+        }
+        return json.dumps({**head, "message": self._redact(record.getMessage()), **self._parts(record)}, default=str)
+
+
+class TextFormatter(_Formatter):
+    """`service level message key=value …` for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one readable line."""
+        pairs = "".join(f" {key}={value}" for key, value in self._parts(record).items())
+        return f"{self._service} {record.levelname.lower()}: {self._redact(record.getMessage())}{pairs}"
+
+
+def _where(error: BaseException) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_globals.get('__name__', '?')}:{frame.tb_lineno}" if frame else "?"
+
+
+def configure(service: str, level: str, style: str, secrets: Iterable[str] = ()) -> None:
+    """Send every log line of this process to stderr in the given style (`json` or `text`), redacted."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = JsonFormatter if style == "json" else TextFormatter
+    handler.setFormatter(formatter(service, Redactor(secrets)))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("asyncio", "nats", "picows", "uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

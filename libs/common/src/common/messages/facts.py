@@ -1,0 +1,135 @@
+"""The facts of a call: what happened, published once, read live and kept in the stream `FACTS`.
+
+Times (`*_ms`) are milliseconds on the leg's media clock: since the caller's audio of this call began. Facts may hold
+spoken words and numbers; they never go to logs or metrics.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from common.ids import new_id
+from common.messages.base import Message
+from common.messages.commands import EndReason
+from common.messages.offers import HandoverReason
+
+LegKind = Literal["twilio", "sip", "browser", "openai_sip"]
+
+
+class _Fact(Message):
+    call_id: str
+    fact_id: str = Field(default_factory=lambda: new_id("fact"))
+    """Repeated when a fact is sent again; readers drop the second."""
+    epoch: int = Field(0, ge=0)
+    at_ms: int = Field(0, ge=0)
+
+
+class CallStarted(_Fact):
+    """The leg is up and the call is admitted."""
+
+    type: Literal["call_started"] = "call_started"
+    leg: LegKind
+    edge_id: str
+    profile: str
+    caller_number: str = ""
+    dialled_number: str = ""
+    started_at: str
+    """Wall clock, ISO 8601 UTC: for people, never for decisions."""
+
+
+class EpochChanged(_Fact):
+    """The edge cut over to a talker: from now on `epoch` is current."""
+
+    type: Literal["epoch_changed"] = "epoch_changed"
+    talker_id: str
+    reason: HandoverReason
+    realtime_session_id: str
+    ready_after_ms: int = Field(ge=0)
+    """From wanting a talker to the cut."""
+
+
+class TurnStarted(_Fact):
+    """Somebody began to speak: the caller (as the model noticed), or the agent (first audio left the edge)."""
+
+    type: Literal["turn_started"] = "turn_started"
+    speaker: Literal["caller", "agent"]
+    item_id: str
+    response_ms: int | None = None
+    """Agent only: from the caller's last word to this audio; None when the agent spoke unasked."""
+
+
+class CallerSaid(_Fact):
+    """A caller turn, transcribed. An empty text: somebody spoke but no words were made out."""
+
+    type: Literal["caller_said"] = "caller_said"
+    item_id: str
+    text: str
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+
+
+class AgentSaid(_Fact):
+    """An agent turn, as far as the caller heard it."""
+
+    type: Literal["agent_said"] = "agent_said"
+    item_id: str
+    text: str
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+    heard_ms: int = Field(ge=0)
+    audio_ms: int = Field(ge=0)
+    """Length of what was generated; `heard_ms` of it reached the caller."""
+    is_interrupted: bool = False
+
+
+class BargedIn(_Fact):
+    """The caller spoke over the agent and the carrier's buffer was cleared."""
+
+    type: Literal["barged_in"] = "barged_in"
+    item_id: str
+    onset_ms: int = Field(ge=0)
+    heard_ms: int = Field(ge=0)
+
+
+class DigitsPressed(_Fact):
+    """The caller pressed keys."""
+
+    type: Literal["digits_pressed"] = "digits_pressed"
+    digits: str
+
+
+class UsageReported(_Fact):
+    """Tokens of one response. Cached tokens are part of the input and counted once."""
+
+    type: Literal["usage_reported"] = "usage_reported"
+    response_id: str
+    model: str
+    input_text_tokens: int = Field(0, ge=0)
+    input_audio_tokens: int = Field(0, ge=0)
+    cached_text_tokens: int = Field(0, ge=0)
+    cached_audio_tokens: int = Field(0, ge=0)
+    output_text_tokens: int = Field(0, ge=0)
+    output_audio_tokens: int = Field(0, ge=0)
+
+
+class CallEnded(_Fact):
+    """The last fact of a call."""
+
+    type: Literal["call_ended"] = "call_ended"
+    reason: EndReason
+    duration_ms: int = Field(ge=0)
+
+
+AnyFact = (
+    CallStarted
+    | EpochChanged
+    | TurnStarted
+    | CallerSaid
+    | AgentSaid
+    | BargedIn
+    | DigitsPressed
+    | UsageReported
+    | CallEnded
+)
+
+Fact = TypeAdapter[AnyFact](Annotated[AnyFact, Field(discriminator="type")])

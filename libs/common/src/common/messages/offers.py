@@ -1,0 +1,51 @@
+"""The offer of a call to a pool of talkers, and its answer."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from common.conversation import Turn
+from common.messages.base import Message
+from common.profile import AgentProfile
+
+
+class HandoverReason(StrEnum):
+    """Why a talker is sought (`design.md` section 6). There is one way to change talker and these are its reasons."""
+
+    START = "start"
+    TALKER_LOST = "talker_lost"
+    DRAIN = "drain"
+    SESSION_AGE = "session_age"
+    UPSTREAM_FAILED = "upstream_failed"
+    OPERATOR = "operator"
+
+
+class Offer(Message):
+    """Edge to one member of a pool: will you talk to this caller?"""
+
+    call_id: str
+    edge_id: str
+    epoch: int = Field(ge=1)
+    """The epoch the talker will have if the edge cuts over to it."""
+    reason: HandoverReason
+    profile: AgentProfile
+    conversation: tuple[Turn, ...] = ()
+
+
+class Accepted(Message):
+    """The talker took a slot and is getting its speech session ready; `Ready` follows."""
+
+    kind: Literal["accepted"] = "accepted"
+    talker_id: str
+
+
+class Refused(Message):
+    """The talker cannot take the call; ask another."""
+
+    kind: Literal["refused"] = "refused"
+    talker_id: str
+    reason: Literal["full", "draining", "not_ready", "malformed"]
+
+
+OfferAnswer = TypeAdapter[Accepted | Refused](Annotated[Accepted | Refused, Field(discriminator="kind")])

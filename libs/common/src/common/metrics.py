@@ -1,0 +1,92 @@
+"""Every metric Trunkline exports: names, labels and buckets in one place (prefix `trunkline_`, base units, no ids)."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+_SETUP_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+_TURN_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3, 5, 10)
+_FAST_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
+_TAKEOVER_BUCKETS: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5)
+_CALL_BUCKETS: Final = (5, 15, 30, 60, 120, 180, 300, 600, 1800, 3600)
+
+# --- calls ----------------------------------------------------------------------------------------------------------
+CALLS_OFFERED = Counter("trunkline_calls_offered", "Calls the carrier asked us to take", ["direction", "carrier"])
+CALLS_ADMITTED = Counter("trunkline_calls_admitted", "Calls whose media leg was accepted", ["direction", "carrier"])
+CALLS_REJECTED = Counter("trunkline_calls_rejected", "Calls turned away", ["direction", "carrier", "reason"])
+CALLS_ENDED = Counter("trunkline_calls_ended", "Calls that ended", ["direction", "outcome"])
+CALLS_ACTIVE = Gauge("trunkline_calls_active", "Calls this process carries now", ["service"])
+CALL_SLOTS = Gauge("trunkline_call_slots_total", "Calls this process can carry", ["service"])
+DRAINING = Gauge("trunkline_draining", "1 while the process takes no new calls because it is ending", ["service"])
+CALL_DURATION = Histogram(
+    "trunkline_call_duration_seconds",
+    "Length of ended calls",
+    ["direction", "outcome"],
+    buckets=_CALL_BUCKETS,
+)
+CALL_SETUP = Histogram(
+    "trunkline_call_setup_seconds",
+    "Stream start to first agent audio sent",
+    ["carrier"],
+    buckets=_SETUP_BUCKETS,
+)
+
+# --- conversation ---------------------------------------------------------------------------------------------------
+TURN_RESPONSE = Histogram(
+    "trunkline_turn_response_seconds",
+    "Caller stopped speaking to first agent audio leaving the edge",
+    ["model", "path"],
+    buckets=_TURN_BUCKETS,
+)
+FIRST_AUDIO = Histogram(
+    "trunkline_first_audio_seconds", "Response begun to its first audio", ["model"], buckets=_TURN_BUCKETS
+)
+BARGE_INS = Counter("trunkline_barge_ins", "Times a caller spoke over the agent", ["model"])
+BARGE_IN_STOP = Histogram(
+    "trunkline_barge_in_stop_seconds",
+    "Speech noticed to carrier buffer cleared",
+    ["model"],
+    buckets=_FAST_BUCKETS,
+)
+TRUNCATE_ERRORS = Counter("trunkline_truncate_errors", "Truncations the model refused; the call went on", ["model"])
+
+# --- media path -----------------------------------------------------------------------------------------------------
+AUDIO_FRAMES = Counter("trunkline_audio_frames", "Audio records moved", ["direction"])
+AUDIO_DROPPED = Counter("trunkline_audio_frames_dropped", "Audio records not delivered", ["direction", "reason"])
+STALE_EPOCH_FRAMES = Counter(
+    "trunkline_audio_stale_epoch_frames", "Agent records of a talker that is not the current one; dropped"
+)
+
+# --- talkers --------------------------------------------------------------------------------------------------------
+OFFERS = Counter("trunkline_offers", "Offers of a call to a pool of talkers", ["pool", "result"])
+TAKEOVERS = Counter("trunkline_takeovers", "Changes of talker", ["cause", "result"])
+TAKEOVER = Histogram("trunkline_takeover_seconds", "Change of talker, by phase", ["phase"], buckets=_TAKEOVER_BUCKETS)
+SESSION_READY = Histogram(
+    "trunkline_session_ready_seconds", "Connect to speech session ready", ["model"], buckets=_SETUP_BUCKETS
+)
+WARM_SESSIONS = Gauge("trunkline_warm_sessions", "Speech sessions opened ahead of need")
+
+# --- provider -------------------------------------------------------------------------------------------------------
+PROVIDER_CONNECTS = Counter("trunkline_provider_connect", "Attempts to open a speech session", ["provider", "result"])
+PROVIDER_ERRORS = Counter("trunkline_provider_errors", "Error events and failed responses", ["provider", "code"])
+PROVIDER_CLOSES = Counter("trunkline_provider_ws_closes", "Speech sockets closed by the provider", ["provider", "code"])
+TOKENS = Counter("trunkline_tokens", "Tokens used", ["model", "kind", "dir"])
+
+# --- bus ------------------------------------------------------------------------------------------------------------
+NATS_CONNECTED = Gauge("trunkline_nats_connected", "1 while connected to NATS")
+NATS_RTT = Histogram("trunkline_nats_rtt_seconds", "Round trip to the NATS server", buckets=_FAST_BUCKETS)
+NATS_RECONNECTS = Counter("trunkline_nats_reconnects", "Reconnections to NATS")
+NATS_SLOW_CONSUMER = Counter("trunkline_nats_slow_consumer", "Messages dropped because a subscription was full")
+NATS_WATCHDOG_ABORTS = Counter("trunkline_nats_watchdog_aborts", "Connections aborted because NATS stopped answering")
+BUS_REJECTS = Counter("trunkline_bus_rejects", "Bus messages refused", ["kind"])
+FACTS_PENDING = Gauge("trunkline_facts_unacknowledged", "Facts the stream has not acknowledged yet")
+FACTS_LOST = Counter("trunkline_facts_lost", "Facts given up before the stream acknowledged them")
+
+# --- process --------------------------------------------------------------------------------------------------------
+LOOP_LAG = Gauge("trunkline_loop_lag_seconds", "How late the event loop ran, last measurement", ["service"])
+SECURITY_REJECTS = Counter("trunkline_security_rejects", "Requests refused for security reasons", ["kind"])
+CARRIER_PROTOCOL_ERRORS = Counter(
+    "trunkline_carrier_protocol_errors", "Messages of a carrier that broke its protocol", ["carrier", "kind"]
+)
+REGISTRY_ERRORS = Counter("trunkline_registry_errors", "Registry or nonce operations that failed", ["bucket"])
+BUILD_INFO = Info("trunkline_build", "Version of this process")

@@ -1,0 +1,70 @@
+"""The agent profile: who answers a call and how. Read from YAML by the edge, carried to the talker in the offer."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerVad(_Part):
+    """Turns end after silence (OpenAI `server_vad`)."""
+
+    type: Literal["server_vad"] = "server_vad"
+    threshold: float = Field(0.5, ge=0, le=1)
+    prefix_padding_ms: int = Field(300, ge=0, le=2_000)
+    silence_duration_ms: int = Field(500, ge=100, le=5_000)
+    idle_timeout_ms: int | None = Field(None, ge=1_000, le=120_000)
+
+
+class SemanticVad(_Part):
+    """Turns end when the caller sounds finished (OpenAI `semantic_vad`)."""
+
+    type: Literal["semantic_vad"] = "semantic_vad"
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+
+
+TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
+
+
+class Transcription(_Part):
+    """How the caller's words are written down; without them a handover would forget what the caller said."""
+
+    model: str = "gpt-transcribe"
+    prompt: str | None = None
+
+
+class Limits(_Part):
+    """When a call is ended by us."""
+
+    max_call_s: int = Field(3_600, ge=10, le=86_400)
+    max_output_tokens: int | Literal["inf"] = Field("inf")
+
+
+class Sentences(_Part):
+    """What the carrier itself speaks when no agent can (TwiML `<Say>`)."""
+
+    unavailable: str = "We are sorry, nobody can take your call right now. Please call again in a few minutes."
+    interrupted: str = "We are sorry, the connection to our assistant was lost. Please call again."
+    say_language: str = "en-US"
+
+
+class AgentProfile(_Part):
+    """One agent. `instructions` are final here: files read, placeholders filled."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    numbers: tuple[str, ...] = ()
+    """Dialled numbers in E.164 this agent answers; `*` answers every other number."""
+    language: str = Field("en", pattern=r"^[a-z]{2}$")
+    voice: str = "marin"
+    model: str | None = None
+    """None: the worker's default."""
+    greeting: str = Field(min_length=1, max_length=2_000)
+    instructions: str = Field(min_length=1, max_length=100_000)
+    turn_detection: TurnDetection = ServerVad()
+    transcription: Transcription = Transcription()
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    limits: Limits = Limits()
+    sentences: Sentences = Sentences()

@@ -1,0 +1,68 @@
+"""Reading settings from the environment: once, frozen, and refusing what it does not understand."""
+
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.errors import ConfigError
+
+T = TypeVar("T", bound="ServiceSettings")
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads. A service's own fields carry its prefix as their alias-free name, e.g. `EDGE_PORT`.
+
+    Field names are the variables in lower case; the table in `.env.example` is tested against them.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS servers, comma-separated")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    log_format: str = Field("json", pattern="^(json|text)$", description="json for machines, text for people")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values no log line may show."""
+        return ()
+
+    @property
+    def nats_servers(self) -> list[str]:
+        """`nats_url` as a list."""
+        return [server.strip() for server in self.nats_url.split(",") if server.strip()]
+
+
+def load(cls: type[T], prefix: str) -> T:
+    """Read `cls` from the environment. Raises `ConfigError` naming the variable: missing, wrong or misspelt.
+
+    `prefix` is the service's own, such as `EDGE_`: any variable with it that no field reads is refused, since
+    pydantic-settings would ignore a misspelt one in silence.
+    """
+    refuse_unknown(prefix, (name.upper() for name in cls.model_fields), os.environ)
+    try:
+        return cls()
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(each) for each in error.errors())) from None
+
+
+def refuse_unknown(prefix: str, known: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Raise `ConfigError` if a variable with `prefix` is none of `known`."""
+    names = set(known)
+    for variable in sorted(environ):
+        if variable.startswith(prefix) and variable not in names:
+            close = get_close_matches(variable, names, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"{variable} is not a setting of this service{hint}")
+
+
+def _explain(error: Any) -> str:
+    variable = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    if error["type"] == "missing":
+        return f"{variable} is required but not set"
+    return f"{variable}: {error['msg']}"
