@@ -1,0 +1,1 @@
+"""The edge: holds the phone legs and decides who may talk."""

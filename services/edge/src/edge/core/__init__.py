@@ -1,0 +1,1 @@
+"""The pure parts of the edge: fed events and the time, asked what to do."""

@@ -1,0 +1,1 @@
+"""The phone sides: each leg turns one carrier into the same few calls."""

@@ -1,0 +1,1 @@
+"""The Twilio leg: webhooks, TwiML and the Media Streams socket."""

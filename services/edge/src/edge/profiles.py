@@ -1,0 +1,135 @@
+"""Agent profiles from YAML: every mistake stops the start with file, line and field."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from common.errors import ConfigError
+from common.profile import AgentProfile
+
+_PLACEHOLDER: Final = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
+_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
+ANY_NUMBER: Final = "*"
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Every agent of this installation."""
+
+    by_number: dict[str, AgentProfile]
+    by_name: dict[str, AgentProfile]
+
+    def answering(self, number: str) -> AgentProfile | None:
+        """The agent for a dialled number: the one that names it, else the one that answers any."""
+        return self.by_number.get(number) or self.by_number.get(ANY_NUMBER)
+
+
+def load_profiles(directory: Path) -> Profiles:
+    """Read every `*.yaml` of `directory`. Raises `ConfigError` with file, line and field."""
+    files = sorted((*directory.glob("*.yaml"), *directory.glob("*.yml")))
+    if not files:
+        raise ConfigError(f"EDGE_AGENT_PROFILES: no *.yaml agent profile in {directory}")
+    return _index(list(_read_all(files)))
+
+
+def _read_all(files: Iterable[Path]) -> Iterator[tuple[Path, "_Document", AgentProfile]]:
+    for file in files:
+        document = _Document(file)
+        yield file, document, document.profile()
+
+
+def _index(read: list[tuple[Path, "_Document", AgentProfile]]) -> Profiles:
+    by_name: dict[str, AgentProfile] = {}
+    by_number: dict[str, AgentProfile] = {}
+    for _, document, profile in read:
+        if profile.name in by_name:
+            raise document.mistake(("name",), f"another profile is called {profile.name}")
+        by_name[profile.name] = profile
+        for number in profile.numbers:
+            if number != ANY_NUMBER and not _NUMBER.fullmatch(number):
+                raise document.mistake(("numbers",), "give numbers as +15550100100, or *")
+            if number in by_number:
+                raise document.mistake(("numbers",), f"profile {by_number[number].name} answers this number already")
+            by_number[number] = profile
+    return Profiles(by_number, by_name)
+
+
+class _Document:
+    """One YAML file, which remembers the line of each field."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            text = file.read_text(encoding="utf-8")
+            self._node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self._values: Any = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ConfigError(f"{file}:{line}: not YAML: {error.problem}") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{file}:1: cannot be read: {type(error).__name__}") from None
+        if not isinstance(self._values, dict):
+            raise ConfigError(f"{file}:1: expected fields such as name, greeting, instructions")
+
+    def profile(self) -> AgentProfile:
+        """The profile: files read, placeholders filled, every field checked."""
+        values = dict(self._values)
+        placeholders = self._placeholders(values.pop("placeholders", None))
+        self._read_instructions(values)
+        for field in ("instructions", "greeting"):
+            if isinstance(values.get(field), str):
+                values[field] = self._fill(field, values[field], placeholders)
+        try:
+            return AgentProfile.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise self.mistake(first["loc"], first["msg"]) from None
+
+    def mistake(self, path: tuple[int | str, ...], why: str) -> ConfigError:
+        """What to tell the operator about the field at `path`."""
+        named = ".".join(str(part) for part in path)
+        return ConfigError(f"{self._file}:{self._line(path)}: {named}: {why}")
+
+    def _placeholders(self, given: object) -> dict[str, str]:
+        if given is None:
+            return {}
+        if not isinstance(given, dict) or not all(isinstance(value, str | int | float) for value in given.values()):
+            raise self.mistake(("placeholders",), "expected NAME: value")
+        return {str(name): str(value) for name, value in given.items()}
+
+    def _read_instructions(self, values: dict[str, Any]) -> None:
+        name = values.pop("instructions_file", None)
+        if name is None:
+            return
+        if "instructions" in values:
+            raise self.mistake(("instructions_file",), "give instructions or instructions_file, not both")
+        try:
+            values["instructions"] = (self._file.parent / str(name)).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self.mistake(("instructions_file",), f"cannot be read: {type(error).__name__}") from None
+
+    def _fill(self, field: str, text: str, placeholders: dict[str, str]) -> str:
+        missing = sorted(set(_PLACEHOLDER.findall(text)) - set(placeholders))
+        if missing:
+            raise self.mistake((field,), f"no value for {{{missing[0]}}} under placeholders")
+        return _PLACEHOLDER.sub(lambda match: placeholders[match[1]], text)
+
+    def _line(self, path: tuple[int | str, ...]) -> int:
+        node = self._node
+        line = 1
+        for part in path:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                found = (node.value[part], node.value[part])
+            else:
+                found = None
+            if found is None:
+                continue  # a union's tag, or a field that is not there: its parent's line is the nearest
+            line, node = found[0].start_mark.line + 1, found[1]
+        return line

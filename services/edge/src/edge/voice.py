@@ -1,0 +1,130 @@
+"""The agent's voice on one leg: plays what the current talker sends, and tells as facts what the caller heard."""
+
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from common import metrics
+from common.audio import Kind, RawRecord
+from common.messages.commands import Clear, Heard
+from common.messages.facts import AgentSaid, AnyFact, BargedIn, TurnStarted
+from edge.core import playout
+from edge.core.clock import LegClock
+from edge.legs.port import Leg
+
+
+class AgentVoice:
+    """Everything between an agent record let through by the arbiter and the carrier's receipt for it."""
+
+    def __init__(self, call_id: str, model: str, leg: Leg, clock: LegClock, tell: Callable[[AnyFact], None]) -> None:
+        """`tell` publishes a fact of this call."""
+        self._call_id = call_id
+        self._model = model
+        self._leg = leg
+        self._clock = clock
+        self._tell = tell
+        self._playout = playout.Playout()
+        self._void_through = 0
+        self._epoch = 0
+        self.first_spoke_at: float | None = None
+        """When the first agent audio of the call left (monotonic)."""
+
+    def new_epoch(self, epoch: int) -> None:
+        """Another talker speaks from now on; what the last one sent plays on."""
+        self._epoch = epoch
+        self._void_through = 0
+        self._perform(self._playout.end_items(time.monotonic()))
+
+    def on_record(self, record: RawRecord) -> None:
+        """One record of the current talker."""
+        _, epoch, sequence, timestamp_ms, kind, payload = record
+        if sequence <= self._void_through:
+            metrics.AUDIO_DROPPED.labels("agent", "cleared").inc()
+        elif kind == Kind.AUDIO:
+            self._perform(self._playout.audio(epoch, payload, time.monotonic()))
+        elif kind == Kind.TEXT:
+            self._playout.text(epoch, timestamp_ms, payload.decode(errors="replace"))
+        elif kind == Kind.ITEM:
+            self._playout.begin_item(payload.decode(errors="replace"), epoch, timestamp_ms)
+        elif kind == Kind.ITEM_END:
+            self._perform(self._playout.end_item(payload.decode(errors="replace"), time.monotonic()))
+        else:
+            metrics.AUDIO_DROPPED.labels("agent", "unknown_kind").inc()
+
+    def on_mark(self, name: str) -> None:
+        """The carrier played everything before this mark."""
+        self._perform(self._playout.mark(name, time.monotonic()))
+
+    def on_clear(self, clear: Clear) -> Heard:
+        """The caller barged in: silence the agent, say what was heard. Nothing was playing: nothing was cut."""
+        self._void_through = max(self._void_through, clear.through_sequence)
+        if self._playout.is_quiet:
+            return Heard()
+        self._leg.clear()
+        cut = self._playout.clear(time.monotonic())
+        self._perform(cut)
+        if not cut:
+            return Heard()
+        item_id, heard_ms = cut[0].item_id, cut[0].heard_ms
+        self._tell(
+            BargedIn(
+                call_id=self._call_id,
+                epoch=self._epoch,
+                at_ms=self._clock.at(time.monotonic()),
+                item_id=item_id,
+                onset_ms=clear.onset_ms,
+                heard_ms=heard_ms,
+            )
+        )
+        return Heard(item_id=item_id, heard_ms=heard_ms)
+
+    def finish(self) -> None:
+        """The leg is gone: every open turn ends as far as it was heard."""
+        self._perform(self._playout.clear(time.monotonic()))
+
+    def _perform(self, outputs: tuple[playout.Output, ...]) -> None:
+        for output in outputs:
+            match output:
+                case playout.SendAudio(pcmu, mark):
+                    self._leg.send_audio(pcmu, mark)
+                case playout.AgentBegan():
+                    self._began(output)
+                case playout.AgentTurn():
+                    self._turn_over(output)
+                case _:
+                    assert_never(output)
+
+    def _began(self, began: playout.AgentBegan) -> None:
+        now = time.monotonic()
+        response_ms = max(0, self._clock.at(now) - began.answers_ms) if began.answers_ms else None
+        if response_ms is not None:
+            metrics.TURN_RESPONSE.labels(self._model, "primary").observe(response_ms / 1000)
+        if self.first_spoke_at is None:
+            self.first_spoke_at = now
+        self._tell(
+            TurnStarted(
+                call_id=self._call_id,
+                epoch=began.epoch,
+                at_ms=self._clock.at(now),
+                speaker="agent",
+                item_id=began.item_id,
+                response_ms=response_ms,
+            )
+        )
+
+    def _turn_over(self, turn: playout.AgentTurn) -> None:
+        end_ms = self._clock.at(turn.ended_at)
+        self._tell(
+            AgentSaid(
+                call_id=self._call_id,
+                epoch=turn.epoch,
+                at_ms=end_ms,
+                item_id=turn.item_id,
+                text=turn.text,
+                start_ms=self._clock.at(turn.began_at),
+                end_ms=end_ms,
+                heard_ms=turn.heard_ms,
+                audio_ms=turn.audio_ms,
+                is_interrupted=turn.is_interrupted,
+            )
+        )
