@@ -58,7 +58,7 @@ class Edge:
         shared_key = settings.twilio_shared_key
         signatures = SignatureCheck(token, shared_key.get_secret_value() if shared_key else None)
         mint = TokenMint(token)
-        self._streams = TwilioStreams(settings, signatures, mint, profiles, registry, self._calls)
+        self._streams = TwilioStreams(settings, signatures, mint, profiles, around, self._calls)
         webhooks = TwilioWebhooks(settings, signatures, mint, profiles, registry, self._reception)
         self._app = public_app(webhooks)
         self._http: HttpServer | None = None

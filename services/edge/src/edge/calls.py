@@ -9,7 +9,17 @@ from nats.aio.msg import Msg
 from common import audio, ids, logs, metrics, subjects
 from common.bus.connection import has_no_responders
 from common.messages.base import decode_as
-from common.messages.commands import Clear, CutOver, EdgeCommand, EndReason, HandoverPlease, HangUp, Ready
+from common.messages.commands import (
+    Clear,
+    CutOver,
+    EdgeCommand,
+    EndReason,
+    HandoverPlease,
+    HangUp,
+    LegState,
+    Ready,
+    WhoCarries,
+)
 from common.messages.facts import Fact
 from edge.core.fleet import Fleet
 from edge.legs.port import Leg
@@ -43,6 +53,17 @@ class Calls:
         """The call, if this edge carries it."""
         return self._by_id.get(call_id)
 
+    def carries(self, call_id: str) -> bool:
+        """True if the call has a leg here that lives. A dead one is closed, so that another may follow it."""
+        session = self.get(call_id)
+        if session is None:
+            return False
+        if not session.leg.is_alive:
+            session.leg.close()
+            session.end(EndReason.LEG_LOST)
+            return False
+        return True
+
     def start(self, caller: Caller, leg: Leg) -> CallSession:
         """A leg is up: its call begins."""
         session = CallSession(caller, leg, self._around)
@@ -73,8 +94,9 @@ class Calls:
             log.exception("a call failed", extra=logs.fields(call=call_id))
             session.leg.close()
         finally:
-            self._by_id.pop(call_id, None)
-            self._by_key.pop(ids.call_key(call_id), None)
+            if self._by_id.get(call_id) is session:  # a re-attached leg may have followed it already
+                del self._by_id[call_id]
+                del self._by_key[ids.call_key(call_id)]
             metrics.CALLS_ACTIVE.labels("edge").set(len(self))
         metrics.CALLS_ENDED.labels("inbound", outcome).inc()
 
@@ -93,6 +115,8 @@ class Calls:
     def on_command(self, message: Msg) -> bytes | None:
         """A talker's command about one call; some are answered."""
         command = decode_as(EdgeCommand, message.data)
+        if isinstance(command, WhoCarries):
+            return LegState(is_alive=self.carries(command.call_id)).encode()
         session = self.get(command.call_id)
         if session is None:
             metrics.BUS_REJECTS.labels("no_call").inc()

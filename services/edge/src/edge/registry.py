@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from nats.errors import Error as NatsError
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from common import logs, metrics, subjects
 from common.bus.connection import Bus
-from common.errors import SecurityError, UpstreamUnavailable
+from common.errors import RemoteProtocolError, SecurityError, UpstreamUnavailable
 from common.messages.base import Message
 from common.messages.commands import EndReason
 
@@ -30,6 +31,14 @@ class CallEntry(Message):
     epoch: int = Field(0, ge=0)
     talker_id: str = ""
     end_reason: EndReason | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """Somebody else has the call, as far as the registry knows."""
+
+    entry: CallEntry
+    revision: int
 
 
 class Registry:
@@ -54,6 +63,27 @@ class Registry:
             raise SecurityError("replayed_token", "the stream's token was used before") from error
         except (NatsError, TimeoutError, OSError) as error:
             self._failed(subjects.NONCES_BUCKET, error)
+
+    async def claim(self, call_id: str, entry: CallEntry, over: Held | None = None) -> Held | None:
+        """Enter a call as ours, by compare-and-set, so of two edges one wins. Returns who has it if not us.
+
+        `over`: the entry found before, whose edge turned out to carry the call no longer. Without KV the call is ours:
+        nothing live waits for it.
+        """
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                bucket = await self._bucket(subjects.CALLS_BUCKET)
+                try:
+                    if over is None:
+                        await bucket.create(call_id, entry.encode())
+                    else:
+                        await bucket.update(call_id, entry.encode(), last=over.revision)
+                except KeyWrongLastSequenceError:
+                    found = await bucket.get(call_id)
+                    return Held(CallEntry.decode(found.value or b""), found.revision or 0)
+        except (NatsError, TimeoutError, OSError, RemoteProtocolError) as error:
+            self._failed(subjects.CALLS_BUCKET, error)
+        return None
 
     async def note(self, call_id: str, entry: CallEntry) -> None:
         """Write what is known of a call. Failing is counted, not raised: the call goes on."""

@@ -67,9 +67,22 @@ class HangUp(_AboutCall):
     talker_id: str
 
 
-EdgeCommand = TypeAdapter[Ready | Clear | HandoverPlease | HangUp](
-    Annotated[Ready | Clear | HandoverPlease | HangUp, Field(discriminator="type")]
+class WhoCarries(Message):
+    """Edge to edge: a stream for this call came to me; does the call's leg live with you? Answered with `LegState`."""
+
+    type: Literal["who_carries"] = "who_carries"
+    call_id: str
+
+
+EdgeCommand = TypeAdapter[Ready | Clear | HandoverPlease | HangUp | WhoCarries](
+    Annotated[Ready | Clear | HandoverPlease | HangUp | WhoCarries, Field(discriminator="type")]
 )
+
+
+class LegState(Message):
+    """An edge's answer to `WhoCarries`."""
+
+    is_alive: bool
 
 
 class CutOver(Message):

@@ -8,6 +8,11 @@ from common.messages.commands import EndReason
 class Leg(Protocol):
     """The phone side of one call, as the call uses it. Nothing here waits."""
 
+    @property
+    def is_alive(self) -> bool:
+        """True while the carrier is there and sends."""
+        ...
+
     def send_audio(self, pcmu: bytes, mark: str) -> None:
         """Queue audio at the carrier, followed by a mark that comes back once it was played."""
         ...

@@ -19,6 +19,7 @@ START_WITHIN_S: Final = 5.0
 _BAD_MESSAGES_AT_MOST: Final = 100
 """A live call outlasts a few broken messages; a peer that sends nothing else is cut off."""
 _UNREAD_BYTES_AT_MOST: Final = 4 * 1024 * 1024
+_SILENT_IS_DEAD_S: Final = 1.0
 
 Attach: TypeAlias = Callable[["TwilioStream", wire.StartBody], None]
 """Decides, soon, whether the stream may join its call: `accept` or `refuse` follows."""
@@ -50,10 +51,7 @@ class TwilioStream(WSListener):
         self._too_late: asyncio.TimerHandle | None = None
         self._bad_messages = 0
         self._end_reason = EndReason.LEG_LOST
-        self.on_end: Callable[[], None] = lambda: None
-        """Called once the socket is gone."""
-        self.heard_from_at = time.monotonic()
-        """When the carrier last sent anything on this stream."""
+        self._heard_from_at = time.monotonic()
 
     # --- the socket -----------------------------------------------------------------------------------------------
 
@@ -78,7 +76,6 @@ class TwilioStream(WSListener):
         """The socket is gone, whoever closed it."""
         self._stop_waiting()
         call, self._call, self._transport = self._call, None, None
-        self.on_end()
         if call is not None:
             call.on_leg_down(self._end_reason)
 
@@ -90,7 +87,7 @@ class TwilioStream(WSListener):
         except RemoteProtocolError:
             self._bad("malformed")
             return
-        self.heard_from_at = time.monotonic()
+        self._heard_from_at = time.monotonic()
         if self._call is not None:
             self._on_event(event, self._call)
         else:
@@ -183,9 +180,9 @@ class TwilioStream(WSListener):
         self._close_with(WSCloseCode.POLICY_VIOLATION)
 
     @property
-    def is_up(self) -> bool:
-        """True while the socket is open."""
-        return self._transport is not None
+    def is_alive(self) -> bool:
+        """True while the socket is open and Twilio sends, as it does 50 times a second."""
+        return self._transport is not None and time.monotonic() - self._heard_from_at < _SILENT_IS_DEAD_S
 
     def _stop_waiting(self) -> None:
         if self._too_late is not None:

@@ -4,23 +4,23 @@ import asyncio
 import time
 from typing import Final
 
-from common import logs, metrics
-from common.errors import SecurityError
+from common import logs, metrics, subjects
+from common.errors import SecurityError, TrunklineError
 from common.ids import is_subject_token
+from common.messages.commands import LegState, WhoCarries
 from edge.calls import Calls
 from edge.legs.twilio.media import TwilioStream
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.token import StreamToken, TokenMint
 from edge.legs.twilio.wire import StartBody
 from edge.profiles import Profiles
-from edge.registry import Registry
-from edge.session import Caller
+from edge.registry import CallEntry
+from edge.session import Caller, Surroundings
 from edge.settings import EdgeSettings
 
 log = logs.get("twilio")
 
-LEG_IS_DEAD_AFTER_S: Final = 1.0
-"""Twilio sends 50 frames a second; a leg this silent has lost its stream, whatever the socket says."""
+_ASK_WITHIN_S: Final = 0.15
 
 
 class TwilioStreams:
@@ -32,16 +32,17 @@ class TwilioStreams:
         signatures: SignatureCheck,
         tokens: TokenMint,
         profiles: Profiles,
-        registry: Registry,
+        around: Surroundings,
         calls: Calls,
     ) -> None:
         self._settings = settings
+        self._edge_id = around.edge_id
+        self._bus = around.bus
         self._signatures = signatures
         self._tokens = tokens
         self._profiles = profiles
-        self._registry = registry
+        self._registry = around.registry
         self._calls = calls
-        self._legs: dict[str, TwilioStream] = {}
         self._deciding: set[asyncio.Task[None]] = set()
         self._unproven = 0
 
@@ -76,11 +77,14 @@ class TwilioStreams:
         if profile is None:
             stream.refuse("no_agent")
             return
-        if self._is_carried(token.call_sid):
+        if not await self._is_ours(token):
             metrics.CARRIER_PROTOCOL_ERRORS.labels("twilio", "duplicate_stream").inc()
             stream.refuse("duplicate_stream")
             return
-        self._join(stream, Caller(token.call_sid, token.caller, token.dialled, profile))
+        if stream.is_alive:
+            caller = Caller(token.call_sid, token.caller, token.dialled, profile)
+            stream.accept(self._calls.start(caller, stream))
+            log.info("stream joined", extra=logs.fields(call=caller.call_id))
 
     async def _proven(self, start: StartBody) -> StreamToken:
         """The stream's token. Raises `SecurityError` unless it is ours, fresh, unspent and of this very call."""
@@ -92,25 +96,24 @@ class TwilioStreams:
         await self._registry.spend(token.nonce)
         return token
 
-    def _is_carried(self, call_id: str) -> bool:
-        """True if the call has a leg here that lives: a second stream would be a second ear for the same caller."""
-        leg = self._legs.get(call_id)
-        if leg is None or not leg.is_up:
+    async def _is_ours(self, token: StreamToken) -> bool:
+        """False if the call's leg lives already, here or at another edge: a second stream would be a second voice."""
+        if self._calls.carries(token.call_sid):
             return False
-        if time.monotonic() - leg.heard_from_at < LEG_IS_DEAD_AFTER_S:
-            return True
-        leg.close()
-        return False
+        entry = CallEntry(edge_id=self._edge_id, state="live", profile=token.profile)
+        held = await self._registry.claim(token.call_sid, entry)
+        if held is None:
+            return not self._calls.carries(token.call_sid)
+        if held.entry.state == "live" and await self._lives_at(held.entry.edge_id, token.call_sid):
+            return False
+        return await self._registry.claim(token.call_sid, entry, over=held) is None
 
-    def _join(self, stream: TwilioStream, caller: Caller) -> None:
-        if not stream.is_up:
-            return
-        session = self._calls.start(caller, stream)
-        self._legs[caller.call_id] = stream
-        stream.on_end = lambda: self._forget(caller.call_id, stream)
-        stream.accept(session)
-        log.info("stream joined", extra=logs.fields(call=caller.call_id))
-
-    def _forget(self, call_id: str, stream: TwilioStream) -> None:
-        if self._legs.get(call_id) is stream:
-            del self._legs[call_id]
+    async def _lives_at(self, edge_id: str, call_id: str) -> bool:
+        """Ask the edge that the registry names. No answer: it does not."""
+        if edge_id == self._edge_id:
+            return False
+        try:
+            data = await self._bus.request(subjects.edge(edge_id), WhoCarries(call_id=call_id).encode(), _ASK_WITHIN_S)
+            return LegState.decode(data).is_alive
+        except TrunklineError:
+            return False

@@ -103,7 +103,9 @@ class _Tag(msgspec.Struct):
     event: str
 
 
-_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Connected | Start | Media | Dtmf | Mark | Stop, strict=False)
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(
+    Connected | Start | Media | Dtmf | Mark | Stop, strict=False
+)
 _tag_decoder: Final = msgspec.json.Decoder(_Tag)
 
 
