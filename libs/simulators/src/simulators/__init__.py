@@ -1,0 +1,1 @@
+"""Strict stand-ins for Twilio and OpenAI, reached over the network only."""

@@ -1,0 +1,111 @@
+"""The faults that are set now, and which session meets which."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from simulators.openai.faults.kinds import BlackHole, ConnectDelay, Fault, RefuseUpgrade, SessionFault
+from simulators.openai.realtime.refusals import Json
+
+HANDSHAKE: Final = (RefuseUpgrade, ConnectDelay)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What faults are matched against."""
+
+    number: int
+    session_id: str
+    key: str
+    model: str
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One fault that was set; shared by every session it meets, so that `times` counts over all of them."""
+
+    entry_id: int
+    fault: Fault
+    remaining: int | None
+    met: int = 0
+    is_cleared: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """It may still happen."""
+        return not self.is_cleared and self.remaining != 0
+
+    def use(self) -> bool:
+        """Let it happen once; False if it may not."""
+        if not self.is_live:
+            return False
+        self.met += 1
+        if self.remaining is not None:
+            self.remaining -= 1
+        return True
+
+    def describe(self) -> Json:
+        """For `GET /_sim/faults`."""
+        return {"id": self.entry_id, "fault": self.fault.model_dump(), "remaining": self.remaining, "met": self.met}
+
+
+class FaultBook:
+    """Faults in the order set. Sessions hold the `Entry` objects; clearing an entry reaches them too."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._entries: list[Entry] = []
+        self._count = 0
+        for fault in faults:
+            self.add(fault)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def add(self, fault: Fault) -> Entry:
+        """Set a fault. Arm running sessions with it yourself, where `meets_running` says so."""
+        self._count += 1
+        entry = Entry(self._count, fault, fault.times)
+        self._entries.append(entry)
+        return entry
+
+    def clear(self) -> int:
+        """End all faults; how many there were. What has happened (a black hole, too) stays."""
+        for entry in self._entries:
+            entry.is_cleared = True
+        cleared, self._entries = len(self._entries), []
+        return cleared
+
+    def handshake(self, subject: Subject) -> list[Entry]:
+        """The faults that meet a connection before it is upgraded."""
+        return [entry for entry in self._meeting_new(subject) if is_handshake(entry.fault)]
+
+    def of_new_session(self, subject: Subject) -> list[Entry]:
+        """The faults a session that opens now carries with it."""
+        return [entry for entry in self._meeting_new(subject) if not is_handshake(entry.fault)]
+
+    def _meeting_new(self, subject: Subject) -> Iterator[Entry]:
+        return (
+            entry
+            for entry in self._entries
+            if entry.is_live and entry.fault.target.sessions != "running" and _fits(entry.fault, subject)
+        )
+
+
+def meets_running(fault: Fault, subject: Subject) -> bool:
+    """Whether a fault set now also meets this session that is open already."""
+    return not is_handshake(fault) and fault.target.sessions != "new" and _fits(fault, subject)
+
+
+def is_handshake(fault: Fault) -> bool:
+    """It concerns the upgrade, not the session."""
+    return isinstance(fault, HANDSHAKE) or (isinstance(fault, BlackHole) and fault.stage == "handshake")
+
+
+def _fits(fault: SessionFault | Fault, subject: Subject) -> bool:
+    target = fault.target
+    return (
+        (not target.numbers or subject.number in target.numbers)
+        and target.key in (None, subject.key)
+        and target.model in (None, subject.model)
+        and target.session_id in (None, subject.session_id)
+    )

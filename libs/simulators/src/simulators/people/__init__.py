@@ -1,0 +1,1 @@
+"""The people on both ends of a simulated call: recorded callers and synthesised agents."""

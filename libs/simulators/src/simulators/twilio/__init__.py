@@ -1,0 +1,25 @@
+"""A strict stand-in for Twilio and a caller, reached over the network: signed webhooks, TwiML, Media Streams.
+
+`async with TwilioCloud() as cloud: result = await cloud.place_call(CallPlan(...))`, or `python -m simulators.twilio`.
+"""
+
+from simulators.twilio.cloud import TwilioCloud, place_call
+from simulators.twilio.events import Event
+from simulators.twilio.plan import CallPlan, DialOutcome
+from simulators.twilio.result import CallResult
+from simulators.twilio.script import Script, ScriptError, load_script
+from simulators.twilio.signature import SharedKey, SignatureFault
+
+__all__ = [
+    "CallPlan",
+    "CallResult",
+    "DialOutcome",
+    "Event",
+    "Script",
+    "ScriptError",
+    "SharedKey",
+    "SignatureFault",
+    "TwilioCloud",
+    "load_script",
+    "place_call",
+]
