@@ -103,11 +103,10 @@ class Edge:
 
     async def stop(self) -> None:
         """End what still runs, say farewell, close."""
-        for session in self._calls:
-            session.end(EndReason.SHUTDOWN)
-        await self._calls.all_ended()
+        await self._end_calls()
         if self._http is not None:
             await self._http.stop()
+        await self._end_calls()  # a stream may have joined while the others ended
         if self._bus.is_connected:
             await self._facts.settle(1.0)
             await self._publish_heartbeat(is_farewell=True)
@@ -115,6 +114,11 @@ class Edge:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._bus.close()
+
+    async def _end_calls(self) -> None:
+        for session in self._calls:
+            session.end(EndReason.SHUTDOWN)
+        await self._calls.all_ended()
 
     async def _subscribe(self) -> None:
         await self._facts.start()

@@ -1,6 +1,7 @@
 """The calls this edge carries: starts them, finds them for whatever arrives, waits for them to end."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ from common.messages.commands import (
 )
 from common.messages.facts import Fact
 from edge.core.fleet import Fleet
+from edge.core.merging import merged
 from edge.legs.port import Leg
 from edge.records import RecordFile
 from edge.session import Caller, CallSession, Surroundings
@@ -41,6 +43,7 @@ class Calls:
         self._records = records
         self._by_id: dict[str, CallSession] = {}
         self._by_key: dict[int, CallSession] = {}
+        self._joining: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -54,7 +57,9 @@ class Calls:
         return self._by_id.get(call_id)
 
     def carries(self, call_id: str) -> bool:
-        """True if the call has a leg here that lives. A dead one is closed, so that another may follow it."""
+        """True if the call has a leg here that lives, or is about to. A dead one is closed: another may follow it."""
+        if call_id in self._joining:
+            return True
         session = self.get(call_id)
         if session is None:
             return False
@@ -63,6 +68,15 @@ class Calls:
             session.end(EndReason.LEG_LOST)
             return False
         return True
+
+    @contextlib.contextmanager
+    def joining(self, call_id: str) -> Iterator[None]:
+        """While a stream is looked at, the call is taken: of two that come at once, one must be told no."""
+        self._joining.add(call_id)
+        try:
+            yield
+        finally:
+            self._joining.discard(call_id)
 
     def start(self, caller: Caller, leg: Leg) -> CallSession:
         """A leg is up: its call begins."""
@@ -105,7 +119,7 @@ class Calls:
     def on_agent_audio(self, message: Msg) -> None:
         """A batch of agent records for calls of this edge."""
         by_key = self._by_key
-        for record in audio.decode(message.data):
+        for record in merged(audio.decode(message.data)):
             session = by_key.get(record[0])
             if session is None:
                 metrics.AUDIO_DROPPED.labels("agent", "no_call").inc()

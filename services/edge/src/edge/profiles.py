@@ -71,7 +71,7 @@ class _Document:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise ConfigError(f"{file}:{line}: not YAML: {error.problem}") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(f"{file}:1: cannot be read: {type(error).__name__}") from None
         if not isinstance(self._values, dict):
             raise ConfigError(f"{file}:1: expected fields such as name, greeting, instructions")
@@ -92,6 +92,8 @@ class _Document:
 
     def mistake(self, path: tuple[int | str, ...], why: str) -> ConfigError:
         """What to tell the operator about the field at `path`."""
+        if path[:1] == ("instructions",) and "instructions_file" in self._values:
+            path = ("instructions_file",)
         named = ".".join(str(part) for part in path)
         return ConfigError(f"{self._file}:{self._line(path)}: {named}: {why}")
 

@@ -11,7 +11,7 @@ log = logs.get("records")
 
 
 class RecordFile:
-    """Appends records to a file several edges may share (short appends to one file do not mix)."""
+    """Appends records to a file several edges may share (each record is one append, so they do not mix)."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -28,5 +28,5 @@ class RecordFile:
     def _write(self, line: str) -> None:
         assert self._path is not None
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with self._path.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())

@@ -103,7 +103,11 @@ class Registry:
         except (NatsError, TimeoutError, OSError) as error:
             self._failed(subjects.CALLS_BUCKET, error)
             raise UpstreamUnavailable("the registry is away") from error
-        return CallEntry.decode(found.value) if found.value else None
+        try:
+            return CallEntry.decode(found.value) if found.value else None
+        except RemoteProtocolError as error:
+            self._failed(subjects.CALLS_BUCKET, error)
+            raise UpstreamUnavailable("the registry holds an entry we cannot read") from error
 
     async def _bucket(self, name: str) -> KeyValue:
         if name not in self._buckets:

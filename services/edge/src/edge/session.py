@@ -34,6 +34,8 @@ OFFER_WITHIN_S: Final = 0.15
 LAST_WORDS_WITHIN_S: Final = 0.5
 """How long after the leg's end a talker's last facts are waited for before the record is written."""
 
+_AGENT_SPOKE: Final = arbitration.AgentSpoke()
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -166,6 +168,8 @@ class CallSession:
         """One record of agent audio or text. Of any epoch but the current one it is dropped and counted."""
         if self._arbiter.is_current(record[1]):
             self._voice.on_record(record)
+            if record[4] == Kind.AUDIO:
+                self._arbiter.feed(_AGENT_SPOKE, time.monotonic())
         else:
             metrics.STALE_EPOCH_FRAMES.inc()
 

@@ -1,13 +1,16 @@
 """The edge's settings."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from common.settings import Port, ServiceSettings
 
 PREFIX = "EDGE_"
+
+_PUBLIC_BASE_URL: Final = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[1-9]\d{0,4})?(?:/[^\s?#]*)?")
 
 
 class EdgeSettings(ServiceSettings):
@@ -30,7 +33,7 @@ class EdgeSettings(ServiceSettings):
     @field_validator("public_base_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")) or "?" in value or "#" in value:
+        if not _PUBLIC_BASE_URL.fullmatch(value):
             raise ValueError("give an http:// or https:// address without query, e.g. https://voice.example.com")
         return value.rstrip("/")
 

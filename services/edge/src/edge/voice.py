@@ -25,6 +25,8 @@ class AgentVoice:
         self._tell = tell
         self._playout = playout.Playout()
         self._void_through = 0
+        self._cleared: Clear | None = None
+        self._heard = Heard()
         self._epoch = 0
         self.first_spoke_at: float | None = None
         """When the first agent audio of the call left (monotonic)."""
@@ -56,7 +58,15 @@ class AgentVoice:
         self._perform(self._playout.mark(name, time.monotonic()))
 
     def on_clear(self, clear: Clear) -> Heard:
-        """The caller barged in: silence the agent, say what was heard. Nothing was playing: nothing was cut."""
+        """The caller barged in: silence the agent, say what was heard. Nothing was playing: nothing was cut.
+
+        A talker that got no answer asks again, and gets the same one.
+        """
+        if clear != self._cleared:
+            self._cleared, self._heard = clear, self._cut(clear)
+        return self._heard
+
+    def _cut(self, clear: Clear) -> Heard:
         self._void_through = max(self._void_through, clear.through_sequence)
         if self._playout.is_quiet:
             return Heard()
@@ -65,7 +75,8 @@ class AgentVoice:
         self._perform(cut)
         if not cut:
             return Heard()
-        item_id, heard_ms = cut[0].item_id, cut[0].heard_ms
+        spoken = next((turn for turn in cut if turn.is_interrupted), cut[-1])
+        item_id, heard_ms = spoken.item_id, spoken.heard_ms
         self._tell(
             BargedIn(
                 call_id=self._call_id,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from nats.aio.client import Client
@@ -35,6 +35,7 @@ class Bus:
         self._name = name
         self._client = Client()
         self._watchdog: asyncio.Task[None] | None = None
+        self._is_closing = False
         self.last_event_at: float = 0.0
         """When the connection last came or went (monotonic): evidence right after it is not to be trusted."""
 
@@ -74,6 +75,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is buffered and disconnect."""
+        self._is_closing = True
         if self._watchdog is not None:
             self._watchdog.cancel()
         if not self._client.is_connected:
@@ -109,7 +111,7 @@ class Bus:
         except NatsError as error:
             raise UpstreamUnavailable("the bus is away") from error
 
-    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Callable[[], object]:
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Callable[[], Awaitable[None]]:
         """Give every message on `subject` to `handler`. Returns what to await in order to stop."""
 
         async def deliver(message: Msg) -> None:
@@ -165,7 +167,8 @@ class Bus:
 
     async def _on_disconnected(self) -> None:
         self._note_event(0)
-        log.warning("NATS connection lost, reconnecting")
+        if not self._is_closing:
+            log.warning("NATS connection lost, reconnecting")
 
     async def _on_reconnected(self) -> None:
         self._note_event(1)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
+from itertools import islice
 from typing import Final
 
 from nats.aio.msg import Msg
@@ -15,6 +16,7 @@ from common.messages.facts import AnyFact
 log = logs.get("facts")
 
 _RETRY_AFTER_S: Final = 2.0
+_RETRY_AT_ONCE: Final = 100
 _KEEP_AT_MOST: Final = 20_000
 
 
@@ -66,10 +68,13 @@ class FactWriter:
         )
 
     async def _retry(self) -> None:
+        """Send again what is overdue; the longest waiting come first."""
         now = time.monotonic()
-        due = [fact for fact, sent_at in self._unacknowledged.values() if now - sent_at >= _RETRY_AFTER_S]
-        for fact in due:
-            self._unacknowledged[fact.fact_id] = (fact, now)
+        for fact_id, (fact, sent_at) in list(islice(self._unacknowledged.items(), _RETRY_AT_ONCE)):
+            if now - sent_at < _RETRY_AFTER_S:
+                return
+            self._unacknowledged[fact_id] = (fact, now)
+            self._unacknowledged.move_to_end(fact_id)
             await self._publish(fact)
 
     def _on_ack(self, message: Msg) -> None:

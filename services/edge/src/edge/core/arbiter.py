@@ -308,11 +308,12 @@ class Arbiter:
     # --- losing ---------------------------------------------------------------------------------------------------
 
     def _gone(self, talker_id: str, now: float) -> tuple[Command, ...]:
+        commands: tuple[Command, ...] = ()
         if self._candidate is not None and self._candidate.talker_id == talker_id:
-            return self._try_again(now)
-        if self._current is None or self._current.talker_id != talker_id:
-            return ()
-        return self._lose_current(HandoverReason.TALKER_LOST, now)
+            commands += self._lose_candidate(HandoverReason.TALKER_LOST, now)
+        if self._current is not None and self._current.talker_id == talker_id:
+            commands += self._lose_current(HandoverReason.TALKER_LOST, now)
+        return commands
 
     def _handover_asked(self, event: HandoverAsked, now: float) -> tuple[Command, ...]:
         talker = Talker(event.talker_id, event.epoch)
@@ -320,11 +321,24 @@ class Arbiter:
         if not is_candidate and self._current != talker:
             return ()
         if event.reason is not HandoverReason.UPSTREAM_FAILED:
-            return self._seek(event.reason, now)
+            return self._lose_candidate(event.reason, now) if is_candidate else self._seek(event.reason, now)
         self._failures += 1
         if not event.is_retryable or self._failures > FAILURES_AT_MOST:
+            return self._give_up(is_candidate)
+        return self._lose_candidate(event.reason, now) if is_candidate else self._lose_current(event.reason, now)
+
+    def _give_up(self, is_candidate: bool) -> tuple[Command, ...]:
+        """No other talker can be had. One that still talks goes on; without one the call is over."""
+        if not is_candidate or self._current is None or self._candidate is None:
             return self._end(EndReason.NO_TALKER, "upstream failed")
-        return self._try_again(now) if is_candidate else self._lose_current(event.reason, now)
+        failed, self._candidate, self._deadline = self._candidate, None, None
+        self._seeking.move(Move.ABANDON)
+        return (ReleaseTalker(failed, "upstream failed"),)
+
+    def _lose_candidate(self, reason: str, now: float) -> tuple[Command, ...]:
+        lost = self._candidate
+        release: tuple[Command, ...] = (ReleaseTalker(lost, reason),) if lost else ()
+        return release + self._try_again(now)
 
     def _lose_current(self, reason: HandoverReason, now: float) -> tuple[Command, ...]:
         lost, self._current = self._current, None
@@ -345,9 +359,7 @@ class Arbiter:
         if self._seeking.state is Seeking.WAITING:
             self._seeking.move(Move.RETRY)
             return self._offer()
-        late = self._candidate
-        release: tuple[Command, ...] = (ReleaseTalker(late, "not ready in time"),) if late else ()
-        return release + self._try_again(now)
+        return self._lose_candidate("not ready in time", now)
 
     def _end(self, reason: EndReason, why: str) -> tuple[Command, ...]:
         talkers = [talker for talker in (self._current, self._candidate) if talker is not None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 Piece = tuple[int, str]
 """Where in the item's audio (ms) a piece of text was announced, and the piece."""
@@ -23,10 +24,11 @@ def _characters(pieces: Sequence[Piece], length: int, audio_ms: int, heard_ms: i
     points: list[tuple[int, int]] = [(0, 0)]
     count = 0
     for offset_ms, piece in pieces:
-        if offset_ms > points[-1][0]:
-            points.append((offset_ms, count))
+        begins_ms = min(offset_ms, audio_ms)
+        if begins_ms > points[-1][0]:
+            points.append((begins_ms, count))
         count += len(piece)
-    points.append((max(audio_ms, points[-1][0]), length))
+    points.append((audio_ms, length))
     for (start_ms, start), (end_ms, end) in pairwise(points):
         if start_ms <= heard_ms < end_ms:
             return start + (end - start) * (heard_ms - start_ms) // (end_ms - start_ms)
@@ -35,6 +37,11 @@ def _characters(pieces: Sequence[Piece], length: int, audio_ms: int, heard_ms: i
 
 def _whole_words(text: str, characters: int) -> str:
     cut = text[:characters]
-    if characters >= len(text) or " " not in text.strip() or text[characters].isspace():
+    if characters >= len(text) or " " not in text.strip() or text[characters].isspace() or _is_wide(text[characters]):
         return cut.rstrip()
     return cut.rpartition(" ")[0].rstrip()
+
+
+def _is_wide(character: str) -> bool:
+    """True for the scripts that put no spaces between words."""
+    return east_asian_width(character) in "WF"

@@ -86,11 +86,15 @@ class Playout:
     # --- what the talker sends ------------------------------------------------------------------------------------
 
     def begin_item(self, item_id: str, epoch: int, answers_ms: int) -> None:
-        """An agent turn begins; its audio and text follow."""
+        """An agent turn begins; its audio and text follow. One thing is said at a time: the last turn is complete."""
+        if self._items:
+            self._items[-1].is_ended = True
         self._items.append(_Item(item_id, epoch, answers_ms, self._queued))
 
     def audio(self, epoch: int, chunk: bytes, now: float) -> tuple[Output, ...]:
         """Audio of the newest item, any length."""
+        if not chunk:
+            return ()
         item = self._newest(epoch)
         began: tuple[Output, ...] = ()
         if not item.size:
@@ -102,8 +106,9 @@ class Playout:
         return began + self._send(now)
 
     def text(self, epoch: int, offset_ms: int, piece: str) -> None:
-        """What is being said at `offset_ms` of the newest item."""
-        self._newest(epoch).text.append((offset_ms, piece))
+        """What is being said at `offset_ms` of the newest item, which may be complete: text can lag behind audio."""
+        if self._items and self._items[-1].epoch == epoch:
+            self._items[-1].text.append((offset_ms, piece))
 
     def end_item(self, item_id: str, now: float) -> tuple[Output, ...]:
         """The item's audio is complete."""
@@ -134,7 +139,7 @@ class Playout:
         return self._finished(now)
 
     def clear(self, now: float) -> tuple[AgentTurn, ...]:
-        """The carrier's buffer is flushed now. The turns it cuts, as heard; the first is the one being spoken."""
+        """The carrier's buffer is flushed now. The turns it ends, as heard; the first interrupted one was spoken."""
         heard = self.heard(now)
         cut = tuple(self._turn(item, heard, now) for item in self._items if item.size)
         self._items.clear()
@@ -186,7 +191,7 @@ class Playout:
 
     def _position(self, name: str) -> int | None:
         parts = name.split(":")
-        if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
             return None
         return int(parts[2]) if int(parts[1]) == self._generation else None
 

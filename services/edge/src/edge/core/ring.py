@@ -4,6 +4,8 @@ from collections import deque
 from typing import Final
 
 KEEP_MS: Final = 30_000
+_SHORTEST_FRAME_MS: Final = 5
+"""A carrier whose clock stands still must not fill our memory."""
 
 
 class CallerRing:
@@ -11,7 +13,7 @@ class CallerRing:
 
     def __init__(self, keep_ms: int = KEEP_MS) -> None:
         self._keep_ms = keep_ms
-        self._frames: deque[tuple[int, bytes]] = deque()
+        self._frames: deque[tuple[int, bytes]] = deque(maxlen=max(1, keep_ms // _SHORTEST_FRAME_MS))
 
     def add(self, at_ms: int, pcmu: bytes) -> None:
         """Keep one frame."""

@@ -20,6 +20,7 @@ _BAD_MESSAGES_AT_MOST: Final = 100
 """A live call outlasts a few broken messages; a peer that sends nothing else is cut off."""
 _UNREAD_BYTES_AT_MOST: Final = 4 * 1024 * 1024
 _SILENT_IS_DEAD_S: Final = 1.0
+_BROKEN_FRAMES: Final = {WSCloseCode.MESSAGE_TOO_BIG: "oversized", WSCloseCode.PROTOCOL_ERROR: "bad_frame"}
 
 Attach: TypeAlias = Callable[["TwilioStream", wire.StartBody], None]
 """Decides, soon, whether the stream may join its call: `accept` or `refuse` follows."""
@@ -48,6 +49,7 @@ class TwilioStream(WSListener):
         self._stream_sid = ""
         self._call: LegEvents | None = None
         self._is_waiting = True
+        self._is_refused = False
         self._too_late: asyncio.TimerHandle | None = None
         self._bad_messages = 0
         self._end_reason = EndReason.LEG_LOST
@@ -60,10 +62,12 @@ class TwilioStream(WSListener):
         self._transport = transport
         self._door.entered()
         loop = asyncio.get_running_loop()
-        self._too_late = loop.call_later(START_WITHIN_S, self.refuse, "no_start")
+        self._too_late = loop.call_later(START_WITHIN_S, self._bad, "no_start")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """One message or control frame."""
+        """One message or control frame. What a refused peer still sends is nobody's."""
+        if self._is_refused and frame.msg_type is not WSMsgType.CLOSE:
+            return
         if frame.msg_type is WSMsgType.TEXT and frame.fin:
             self._message(frame.get_payload_as_memoryview())
         elif frame.msg_type is WSMsgType.CLOSE:
@@ -75,6 +79,7 @@ class TwilioStream(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is gone, whoever closed it."""
         self._stop_waiting()
+        self._count_broken_frames(transport)
         call, self._call, self._transport = self._call, None, None
         if call is not None:
             call.on_leg_down(self._end_reason)
@@ -98,7 +103,7 @@ class TwilioStream(WSListener):
             case wire.Media():
                 if not self._is_ours(event.stream_sid) or event.media.track != "inbound":
                     return
-                if not 0 < len(event.media.payload) <= wire.MAX_AUDIO_BYTES or event.media.timestamp < 0:
+                if not 0 < len(event.media.payload) <= wire.MAX_AUDIO_BYTES:
                     self._bad("odd_payload")
                     return
                 call.on_caller_audio(event.media.timestamp, event.media.payload)
@@ -159,6 +164,12 @@ class TwilioStream(WSListener):
             log.warning("closing a stream that sends no usable messages", extra=logs.fields(kind=kind))
             self._close_with(WSCloseCode.POLICY_VIOLATION)
 
+    def _count_broken_frames(self, transport: WSTransport) -> None:
+        """picows closes by itself when a frame breaks the WebSocket protocol or is too large."""
+        handshake = transport.close_handshake
+        if handshake is not None and handshake.sent is not None and handshake.sent.code in _BROKEN_FRAMES:
+            self._count(_BROKEN_FRAMES[handshake.sent.code])
+
     def _count(self, kind: str) -> None:
         metrics.CARRIER_PROTOCOL_ERRORS.labels("twilio", kind).inc()
 
@@ -175,6 +186,7 @@ class TwilioStream(WSListener):
 
     def refuse(self, kind: str) -> None:
         """The stream may not join: close 1008."""
+        self._is_refused = True
         self._stop_waiting()
         log.info("stream refused", extra=logs.fields(kind=kind))
         self._close_with(WSCloseCode.POLICY_VIOLATION)

@@ -47,6 +47,5 @@ def _with_and_without_port(url: str) -> tuple[str, str]:
     """Signers differ on whether the port is part of the URL. (The library takes 80 for wss; it is 443.)"""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
+    host = parts.netloc.removesuffix(f":{parts.port}")
     return urlunsplit(parts._replace(netloc=host)), urlunsplit(parts._replace(netloc=f"{host}:{port}"))

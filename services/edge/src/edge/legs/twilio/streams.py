@@ -75,16 +75,23 @@ class TwilioStreams:
             return
         profile = self._profiles.by_name.get(token.profile)
         if profile is None:
+            metrics.CALLS_REJECTED.labels("inbound", "twilio", "no_agent").inc()
             stream.refuse("no_agent")
             return
-        if not await self._is_ours(token):
-            metrics.CARRIER_PROTOCOL_ERRORS.labels("twilio", "duplicate_stream").inc()
-            stream.refuse("duplicate_stream")
+        if self._calls.carries(token.call_sid):
+            self._refuse_second(stream)
             return
-        if stream.is_alive:
-            caller = Caller(token.call_sid, token.caller, token.dialled, profile)
-            stream.accept(self._calls.start(caller, stream))
-            log.info("stream joined", extra=logs.fields(call=caller.call_id))
+        with self._calls.joining(token.call_sid):
+            if not await self._is_ours(token):
+                self._refuse_second(stream)
+            elif stream.is_alive:
+                caller = Caller(token.call_sid, token.caller, token.dialled, profile)
+                stream.accept(self._calls.start(caller, stream))
+                log.info("stream joined", extra=logs.fields(call=caller.call_id))
+
+    def _refuse_second(self, stream: TwilioStream) -> None:
+        metrics.CARRIER_PROTOCOL_ERRORS.labels("twilio", "duplicate_stream").inc()
+        stream.refuse("duplicate_stream")
 
     async def _proven(self, start: StartBody) -> StreamToken:
         """The stream's token. Raises `SecurityError` unless it is ours, fresh, unspent and of this very call."""
@@ -97,13 +104,11 @@ class TwilioStreams:
         return token
 
     async def _is_ours(self, token: StreamToken) -> bool:
-        """False if the call's leg lives already, here or at another edge: a second stream would be a second voice."""
-        if self._calls.carries(token.call_sid):
-            return False
+        """False if the call's leg lives at another edge already: a second stream would be a second voice."""
         entry = CallEntry(edge_id=self._edge_id, state="live", profile=token.profile)
         held = await self._registry.claim(token.call_sid, entry)
         if held is None:
-            return not self._calls.carries(token.call_sid)
+            return True
         if held.entry.state == "live" and await self._lives_at(held.entry.edge_id, token.call_sid):
             return False
         return await self._registry.claim(token.call_sid, entry, over=held) is None

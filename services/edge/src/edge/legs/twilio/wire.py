@@ -1,7 +1,7 @@
 """Twilio's Media Streams messages: bytes to typed events and back (twilio.com/docs/voice/media-streams)."""
 
 from base64 import b64encode
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -10,6 +10,9 @@ from common.errors import RemoteProtocolError
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_AUDIO_BYTES: Final = 8_000
 """One second of caller audio in one message is already fifty times what Twilio sends."""
+
+MAX_TIMESTAMP_MS: Final = 7 * 24 * 3_600_000
+"""No call is that long; audio records have 32 bits for a time."""
 
 
 class Connected(msgspec.Struct, tag="connected", tag_field="event", frozen=True):
@@ -46,7 +49,7 @@ class Start(msgspec.Struct, tag="start", tag_field="event", frozen=True, rename=
 class MediaBody(msgspec.Struct, frozen=True):
     """20 ms of caller audio as a rule; `timestamp` is milliseconds since the stream's start."""
 
-    timestamp: int
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP_MS)]
     payload: bytes
     track: str = "inbound"
 
@@ -61,7 +64,7 @@ class Media(msgspec.Struct, tag="media", tag_field="event", frozen=True, rename=
 class DtmfBody(msgspec.Struct, frozen=True):
     """One key."""
 
-    digit: str
+    digit: Annotated[str, msgspec.Meta(pattern=r"^[0-9*#A-D]\Z")]
 
 
 class Dtmf(msgspec.Struct, tag="dtmf", tag_field="event", frozen=True, rename="camel"):

@@ -1,0 +1,1 @@
+"""The realtime worker: holds the speech sessions with OpenAI."""

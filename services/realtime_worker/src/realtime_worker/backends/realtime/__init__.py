@@ -1,0 +1,1 @@
+"""The OpenAI Realtime API (GA shapes) behind the speech-session port."""

@@ -1,0 +1,135 @@
+"""Realtime client events: our commands as the JSON the API accepts (`reference/openai-realtime.md` §1.2, §1.4)."""
+
+from binascii import b2a_base64
+from itertools import count
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
+from realtime_worker.backends.port import (
+    AddTurn,
+    CancelResponse,
+    CommandName,
+    Configure,
+    DeleteItem,
+    Respond,
+    SpeechCommand,
+    Truncate,
+)
+
+Json = dict[str, Any]
+
+PCMU: Final[Json] = {"type": "audio/pcmu"}
+MAX_ITEM_ID: Final = 32
+"""Longer ids are refused by the API (`string_above_max_length`); such a turn gets an id of the server's."""
+
+TYPES: Final[dict[CommandName, str]] = {
+    "configure": "session.update",
+    "add_turn": "conversation.item.create",
+    "respond": "response.create",
+    "cancel": "response.cancel",
+    "truncate": "conversation.item.truncate",
+    "delete": "conversation.item.delete",
+}
+
+_encode: Final = msgspec.json.Encoder().encode
+_ROLES: Final = {"caller": "user", "agent": "assistant", "system": "system"}
+
+
+def append(pcmu: bytes) -> bytes:
+    """`input_audio_buffer.append`, fifty times a second and call: no JSON encoder, no event id, no answer."""
+    return b'{"type":"input_audio_buffer.append","audio":"%b"}' % b2a_base64(pcmu, newline=False)
+
+
+class ClientEvents:
+    """Builds the events of one session; numbers them so that an error can be matched to what it is about."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def encode(self, command: SpeechCommand) -> bytes:
+        """The command as it travels."""
+        return _encode(self.build(command))
+
+    def build(self, command: SpeechCommand) -> Json:
+        """The command as a JSON object."""
+        match command:
+            case Truncate(item_id, heard_ms):
+                fields = {"item_id": item_id, "content_index": 0, "audio_end_ms": heard_ms}
+                return self._event("truncate", **fields)
+            case DeleteItem(item_id):
+                return self._event("delete", item_id=item_id)
+            case Respond(instructions):
+                return self._event("respond", **_response(instructions))
+            case CancelResponse(response_id):
+                return self._event("cancel", response_id=response_id)
+            case AddTurn():
+                return self._event("add_turn", item=_item(command))
+            case Configure():
+                return self._event("configure", session=_session(command))
+            case _:
+                assert_never(command)
+
+    def _event(self, name: CommandName, **fields: object) -> Json:
+        return {"type": TYPES[name], "event_id": f"{name}.{next(self._numbers)}", **fields}
+
+
+def command_of(event_id: str) -> CommandName | None:
+    """The command whose event carried this id; None if it was none of ours."""
+    name = event_id.partition(".")[0]
+    return name if name in TYPES else None
+
+
+def _response(instructions: str) -> Json:
+    return {"response": {"instructions": instructions}} if instructions else {}
+
+
+def _item(turn: AddTurn) -> Json:
+    part = {"type": "output_text" if turn.speaker == "agent" else "input_text", "text": turn.text}
+    item: Json = {"type": "message", "role": _ROLES[turn.speaker], "content": [part]}
+    return {"id": turn.item_id, **item} if 0 < len(turn.item_id) <= MAX_ITEM_ID else item
+
+
+def _session(command: Configure) -> Json:
+    profile = command.profile
+    return {
+        "type": "realtime",
+        "instructions": profile.instructions,
+        "output_modalities": ["audio"],
+        "audio": {
+            "input": _audio_input(profile, command.answers_by_itself),
+            "output": {"format": PCMU, "voice": profile.voice},
+        },
+        "max_output_tokens": profile.limits.max_output_tokens,
+    }
+
+
+def _audio_input(profile: AgentProfile, answers_by_itself: bool) -> Json:
+    transcription: Json = {"model": profile.transcription.model, "language": profile.language}
+    if profile.transcription.prompt:
+        transcription["prompt"] = profile.transcription.prompt
+    audio: Json = {
+        "format": PCMU,
+        "transcription": transcription,
+        "turn_detection": _turn_detection(profile.turn_detection, answers_by_itself),
+    }
+    if profile.noise_reduction:
+        audio["noise_reduction"] = {"type": profile.noise_reduction}
+    return audio
+
+
+def _turn_detection(detection: TurnDetection, answers_by_itself: bool) -> Json:
+    common: Json = {"type": detection.type, "create_response": answers_by_itself, "interrupt_response": True}
+    match detection:
+        case ServerVad():
+            common["threshold"] = detection.threshold
+            common["prefix_padding_ms"] = detection.prefix_padding_ms
+            common["silence_duration_ms"] = detection.silence_duration_ms
+            if detection.idle_timeout_ms is not None:
+                common["idle_timeout_ms"] = detection.idle_timeout_ms
+        case SemanticVad():
+            common["eagerness"] = detection.eagerness
+        case _:
+            assert_never(detection)
+    return common

@@ -1,0 +1,63 @@
+"""The composition root: the only place that knows every part."""
+
+from common import ids
+from common.bus.batcher import Batcher
+from common.bus.connection import Bus
+from common.bus.facts import FactWriter
+from common.messages.offers import Offer
+from realtime_worker import connection
+from realtime_worker.backends.realtime.codec import RealtimeCodec, socket_url
+from realtime_worker.core.slots import Slots
+from realtime_worker.core.subject import Patience
+from realtime_worker.edge_link import EdgeLink
+from realtime_worker.opening import Opener
+from realtime_worker.outcomes import Outcomes
+from realtime_worker.session import Around, CallSession
+from realtime_worker.settings import RealtimeWorkerSettings
+from realtime_worker.switchboard import Switchboard
+from realtime_worker.warm_sessions import WarmSessions
+from realtime_worker.worker import RealtimeWorker
+
+
+def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
+    """A worker that has not started."""
+    talker_id = ids.new_id("worker")
+    bus = Bus(settings.nats_servers, talker_id)
+    base_url, key = settings.openai_base_url, settings.openai_api_key.get_secret_value()
+    outcomes = Outcomes(bus, RealtimeCodec.provider, talker_id)
+    opener = Opener(
+        lambda: RealtimeCodec(base_url, key),
+        connection.tls_for(socket_url(base_url)),
+        outcomes,
+        settings.realtime_worker_open_timeout_s,
+    )
+    model = settings.realtime_worker_model
+    warm = WarmSessions(opener, model, settings.realtime_worker_warm_sessions, settings.realtime_worker_warm_max_age_s)
+    batcher = Batcher(bus, "agent", tick=lambda: 0.0)
+    facts = FactWriter(bus)
+    around = Around(
+        talker_id=talker_id,
+        default_model=model,
+        patience=_patience(settings),
+        opener=opener,
+        warm=warm,
+        batcher=batcher,
+        facts=facts,
+        outcomes=outcomes,
+        link=lambda offer: EdgeLink(bus, talker_id, offer.edge_id, offer.call_id, offer.epoch),
+    )
+
+    def new_session(offer: Offer) -> CallSession:
+        return CallSession(offer, around)
+
+    switchboard = Switchboard(talker_id, Slots(settings.realtime_worker_capacity), new_session)
+    deadline_s = settings.realtime_worker_drain_deadline_s
+    return RealtimeWorker(talker_id, bus, switchboard, batcher, facts, outcomes, warm, deadline_s)
+
+
+def _patience(settings: RealtimeWorkerSettings) -> Patience:
+    return Patience(
+        answer_s=settings.realtime_worker_answer_timeout_s,
+        retries=settings.realtime_worker_response_retries,
+        orphan_s=settings.realtime_worker_orphan_after_s,
+    )

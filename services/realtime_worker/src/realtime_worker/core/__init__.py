@@ -1,0 +1,1 @@
+"""What the worker decides, without touching a socket, a clock or the bus."""

@@ -1,0 +1,45 @@
+"""The facts a talker tells: the caller's turns and what a response cost."""
+
+from common.messages.facts import CallerSaid, TurnStarted, UsageReported
+from realtime_worker.backends.port import Usage
+from realtime_worker.core.caller_turns import Span
+from realtime_worker.core.subject import Subject
+from realtime_worker.core.vocabulary import WriteFact
+
+
+def caller_began(subject: Subject, onset_ms: int, item_id: str) -> WriteFact:
+    """The caller began to speak."""
+    fact = TurnStarted(call_id=subject.call_id, epoch=subject.epoch, at_ms=onset_ms, speaker="caller", item_id=item_id)
+    return WriteFact(fact)
+
+
+def caller_said(subject: Subject, at_ms: int, item_id: str, text: str, span: Span) -> WriteFact:
+    """The caller's turn in words."""
+    fact = CallerSaid(
+        call_id=subject.call_id,
+        epoch=subject.epoch,
+        at_ms=at_ms,
+        item_id=item_id,
+        text=text,
+        start_ms=span.start_ms,
+        end_ms=span.end_ms,
+    )
+    return WriteFact(fact)
+
+
+def usage_reported(subject: Subject, at_ms: int, response_id: str, usage: Usage) -> WriteFact:
+    """What a response cost."""
+    fact = UsageReported(
+        call_id=subject.call_id,
+        epoch=subject.epoch,
+        at_ms=at_ms,
+        response_id=response_id,
+        model=subject.model,
+        input_text_tokens=usage.input_text_tokens,
+        input_audio_tokens=usage.input_audio_tokens,
+        cached_text_tokens=usage.cached_text_tokens,
+        cached_audio_tokens=usage.cached_audio_tokens,
+        output_text_tokens=usage.output_text_tokens,
+        output_audio_tokens=usage.output_audio_tokens,
+    )
+    return WriteFact(fact)

@@ -1,0 +1,96 @@
+"""Getting a speech session ready for a call: a warm one if there is one, else a new one."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from common import logs, metrics
+from common.errors import DeadlineExceeded, TrunklineError, UpstreamUnavailable
+from common.messages.offers import Offer
+from realtime_worker.backends.port import Backend, Configure
+from realtime_worker.core.seeding import seed
+from realtime_worker.outcomes import Outcomes
+from realtime_worker.speech_session import SpeechSession
+
+log = logs.get("opening")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A speech session that is this agent and knows what was said."""
+
+    speech: SpeechSession
+    is_warm: bool
+    open_s: float
+
+
+class Opener:
+    """Opens sessions at one provider and tells how each attempt went."""
+
+    def __init__(
+        self, new_backend: Callable[[], Backend], tls: ssl.SSLContext | None, outcomes: Outcomes, timeout_s: float
+    ) -> None:
+        self._new_backend = new_backend
+        self._tls = tls
+        self._outcomes = outcomes
+        self._timeout_s = timeout_s
+
+    async def idle(self, model: str) -> SpeechSession:
+        """A session that is open but nobody's yet. Raises a `TrunklineError`."""
+        async with self._attempt(model) as speech:
+            await speech.connect(model, self._tls, self._timeout_s)
+            await speech.opened()
+        return speech
+
+    async def for_call(self, offer: Offer, model: str, warm: SpeechSession | None) -> Opened:
+        """A session configured and seeded for this call. Raises a `TrunklineError`."""
+        started = time.monotonic()
+        if warm is not None and await self._warmed(warm, offer):
+            return Opened(warm, is_warm=True, open_s=time.monotonic() - started)
+        async with self._attempt(model) as speech:
+            await speech.connect(model, self._tls, self._timeout_s)
+            await speech.configure(Configure(offer.profile), seed(offer.conversation))
+        open_s = time.monotonic() - started
+        metrics.SESSION_READY.labels(model).observe(open_s)
+        return Opened(speech, is_warm=False, open_s=open_s)
+
+    async def _warmed(self, speech: SpeechSession, offer: Offer) -> bool:
+        """False if the session was dead already; it may have died without a word, so it gets half of the time."""
+        try:
+            async with asyncio.timeout(self._timeout_s / 2):
+                await speech.configure(Configure(offer.profile), seed(offer.conversation))
+        except (UpstreamUnavailable, TimeoutError):
+            speech.close()
+            log.info("a warm session died when it was taken; opening a new one")
+            return False
+        except BaseException:
+            speech.close()
+            raise
+        return True
+
+    @contextlib.asynccontextmanager
+    async def _attempt(self, model: str) -> AsyncIterator[SpeechSession]:
+        """One attempt at a new session: limited, closed again if it fails, and its outcome told."""
+        started = time.monotonic()
+        speech = SpeechSession(self._new_backend())
+        error_code = ""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield speech
+        except TrunklineError as error:
+            error_code = error.code
+            raise
+        except TimeoutError as error:
+            error_code = DeadlineExceeded.code
+            raise DeadlineExceeded("opening the speech session", self._timeout_s) from error
+        except BaseException:
+            error_code = "cancelled"
+            raise
+        finally:
+            if error_code:
+                speech.close()
+            if error_code != "cancelled":
+                self._outcomes.connected(model, error_code, time.monotonic() - started)

@@ -1,0 +1,135 @@
+"""The realtime worker as a service: start, ready, drain, stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from common import logs, subjects
+from common.bus.batcher import Batcher
+from common.bus.connection import Bus
+from common.bus.facts import FactWriter
+from common.lifecycle import LoopLag
+from common.messages.heartbeat import Heartbeat
+from realtime_worker.outcomes import Outcomes
+from realtime_worker.switchboard import SERVICE, Switchboard
+from realtime_worker.warm_sessions import WarmSessions
+
+log = logs.get("worker")
+
+_HEARTBEAT_S: Final = 0.1
+_FACTS_SETTLE_S: Final = 1.0
+
+
+class RealtimeWorker:
+    """What `common.lifecycle` runs."""
+
+    name = SERVICE
+
+    def __init__(
+        self,
+        talker_id: str,
+        bus: Bus,
+        switchboard: Switchboard,
+        batcher: Batcher,
+        facts: FactWriter,
+        outcomes: Outcomes,
+        warm: WarmSessions,
+        drain_deadline_s: float,
+    ) -> None:
+        self._talker_id = talker_id
+        self._bus = bus
+        self._switchboard = switchboard
+        self._batcher = batcher
+        self._facts = facts
+        self._outcomes = outcomes
+        self._warm = warm
+        self._drain_deadline_s = drain_deadline_s
+        self._background: list[asyncio.Task[None]] = []
+        self._has_started = False
+        self._stop_offers: Callable[[], Awaitable[None]] | None = None
+
+    def missing(self) -> str | None:
+        """None when offers are taken, else why not."""
+        if not self._has_started:
+            return "starting"
+        if self._switchboard.slots.is_draining:
+            return "draining"
+        for task in self._background:
+            if task.done():
+                return f"{task.get_name()} has failed"
+        return None if self._bus.is_connected else "NATS is not connected"
+
+    async def start(self) -> None:
+        """Connect and take offers."""
+        await self._bus.connect()
+        await self._facts.start()
+        for name, work in (
+            ("audio", self._batcher.run()),
+            ("facts", self._facts.run()),
+            ("outcomes", self._outcomes.run()),
+            ("warm sessions", self._warm.run()),
+            ("heartbeat", self._beat()),
+        ):
+            self._in_background(name, work)
+        await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
+        await self._bus.subscribe(subjects.talker(self._talker_id), self._switchboard.on_command)
+        self._stop_offers = await self._bus.subscribe(
+            subjects.offer("realtime"), self._switchboard.on_offer, queue="realtime"
+        )
+        self._has_started = True
+        log.info("taking calls", extra=logs.fields(talker=self._talker_id))
+
+    async def drain(self) -> None:
+        """Take no new offers; return when no call runs, or the deadline has come."""
+        # Issue B: ask here for every call to be handed over at its next quiet moment.
+        self._switchboard.slots.is_draining = True
+        self._warm.retire()
+        if self._stop_offers is not None:
+            await self._stop_offers()
+        try:
+            async with asyncio.timeout(self._drain_deadline_s):
+                await self._switchboard.empty()
+        except TimeoutError:
+            log.warning("calls still run at the drain deadline", extra=logs.fields(calls=len(self._switchboard.slots)))
+
+    async def stop(self) -> None:
+        """End what still runs and say farewell, so that no edge has to find out by itself."""
+        self._switchboard.slots.is_draining = True
+        self._warm.retire()
+        await self._switchboard.close()
+        if self._has_started:
+            await self._facts.settle(_FACTS_SETTLE_S)
+            await self._publish_heartbeat(is_farewell=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._bus.close()
+
+    def _in_background(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._supervised(name, work), name=name)
+        self._background.append(task)
+
+    async def _supervised(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """None of these ends by itself; if one fails the worker is not ready, and says why."""
+        try:
+            await work
+        except Exception:
+            log.exception("background work failed", extra=logs.fields(work=name))
+
+    async def _beat(self) -> None:
+        while True:
+            await self._publish_heartbeat()
+            await asyncio.sleep(_HEARTBEAT_S)
+
+    async def _publish_heartbeat(self, *, is_farewell: bool = False) -> None:
+        slots = self._switchboard.slots
+        heartbeat = Heartbeat(
+            kind=SERVICE,
+            process_id=self._talker_id,
+            calls=len(slots),
+            capacity=slots.offered,
+            is_draining=slots.is_draining,
+            is_farewell=is_farewell,
+            loop_lag_ms=round(LoopLag.seconds * 1000),
+        )
+        await self._bus.publish(subjects.heartbeat(SERVICE, self._talker_id), heartbeat.encode())
