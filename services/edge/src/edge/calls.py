@@ -142,6 +142,7 @@ class Calls:
                 return session.on_clear(command).encode()
             case HandoverPlease():
                 session.on_handover_please(command)
+                return b""  # a receipt: the talker need not ask again
             case HangUp():
                 session.end(EndReason.AGENT_HANGUP)
         return None

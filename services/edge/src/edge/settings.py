@@ -10,7 +10,9 @@ from common.settings import Port, ServiceSettings
 
 PREFIX = "EDGE_"
 
-_PUBLIC_BASE_URL: Final = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[1-9]\d{0,4})?(?:/[^\s?#]*)?")
+_PUBLIC_BASE_URL: Final = re.compile(
+    r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/[^\s?#]*)?"
+)
 
 
 class EdgeSettings(ServiceSettings):
@@ -33,7 +35,8 @@ class EdgeSettings(ServiceSettings):
     @field_validator("public_base_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        if not _PUBLIC_BASE_URL.fullmatch(value):
+        address = _PUBLIC_BASE_URL.fullmatch(value)
+        if address is None or not 0 < int(address["port"] or 443) < 65_536:
             raise ValueError("give an http:// or https:// address without query, e.g. https://voice.example.com")
         return value.rstrip("/")
 

@@ -53,6 +53,11 @@ class Connection(WSListener):
         self.is_congested = False
         """The peer does not take what we send: what is late anyway should not be sent."""
 
+    @property
+    def was_connected(self) -> bool:
+        """True once the upgrade has succeeded, also if the peer has closed since: the receiver knows then."""
+        return self._transport is not None
+
     def send(self, message: bytes) -> None:
         """Send one text message; after the end it vanishes."""
         if self._transport is not None:
@@ -151,7 +156,7 @@ async def connect(
     connection = Connection(receiver)
     try:
         async with asyncio.timeout(timeout_s):
-            transport, _ = await picows.ws_connect(
+            await picows.ws_connect(
                 lambda: connection,
                 url,
                 ssl_context=tls,
@@ -168,7 +173,7 @@ async def connect(
         if isinstance(error, Exception):
             raise _translated(error, timeout_s) from error
         raise
-    if transport.is_disconnected:
+    if not connection.was_connected:  # picows says nothing if the peer hangs up instead of answering
         raise UpstreamUnavailable("the speech provider hung up during the upgrade")
     return connection
 

@@ -180,9 +180,9 @@ class CallSession:
 
     def _perform(self, command: Command) -> None:
         match command:
-            case SendRecord(sequence, timestamp_ms, kind, payload):
+            case SendRecord(sequence, timestamp_ms, kind, payload, is_urgent):
                 record = (self._key, self._epoch, sequence, timestamp_ms, int(kind), payload)
-                self._around.batcher.add(self._audio_subject, record)
+                self._around.batcher.add(self._audio_subject, record, is_urgent=is_urgent)
             case Respond() | CancelResponse() | Truncate() | DeleteItem():
                 self._speech.send(command)
             case ClearCarrier():

@@ -68,7 +68,6 @@ class RealtimeWorker:
             ("facts", self._facts.run()),
             ("outcomes", self._outcomes.run()),
             ("warm sessions", self._warm.run()),
-            ("heartbeat", self._beat()),
         ):
             self._in_background(name, work)
         await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
@@ -76,6 +75,8 @@ class RealtimeWorker:
         self._stop_offers = await self._bus.subscribe(
             subjects.offer("realtime"), self._switchboard.on_offer, queue="realtime"
         )
+        # Last, and over the same connection: whoever hears us can offer us a call.
+        self._in_background("heartbeat", self._beat())
         self._has_started = True
         log.info("taking calls", extra=logs.fields(talker=self._talker_id))
 

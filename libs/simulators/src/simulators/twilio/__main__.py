@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import ssl
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--voice-url", required=True, help="the number's webhook, as it is reached from here")
     add("--public-base-url", help="the address that is signed, if it differs (as behind a tunnel)")
     add("--account-sid", required=True)
-    add("--auth-token", required=True)
+    add("--auth-token", default=os.environ.get("TWILIO_AUTH_TOKEN"), help="or TWILIO_AUTH_TOKEN, which ps cannot show")
     add("--shared-key", metavar="SID:SECRET", help="sign with HMAC-SHA256 and this key")
     add("--script", required=True, help="what the caller does: a YAML file, or the name of a packaged script")
     add("--from", dest="caller", default="+15550100001")
@@ -118,7 +119,10 @@ def _complain(results: list[CallResult]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """0 if every call took place as scripted, 1 if not, 2 for options or a script that cannot be used."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.auth_token:
+        parser.error("give --auth-token or set TWILIO_AUTH_TOKEN")
     try:
         plan = _plan(options)
     except (ScriptError, OSError) as error:

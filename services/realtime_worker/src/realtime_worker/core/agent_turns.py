@@ -13,6 +13,8 @@ from realtime_worker.core.vocabulary import SendRecord
 _MOST_ITEMS: Final = 64
 _TEXT_PIECE: Final = MAX_PAYLOAD_BYTES // 4
 """Characters; each has at most four bytes."""
+_SAFE_LEAD_MS: Final = 500
+"""Audio this far ahead of real time is in no hurry."""
 _IN_FLIGHT_S: Final = 0.05
 """Audio that left us less than this ago cannot have been heard: the carrier buffers longer."""
 
@@ -33,6 +35,10 @@ class _Item:
     def sent_ms(self) -> int:
         return self.sent_bytes // BYTES_PER_MS
 
+    def is_urgent(self, now: float) -> bool:
+        """True unless what was sent of it outlasts any wait."""
+        return self.sent_ms - (now - self.first_sent_at) * 1000 < _SAFE_LEAD_MS
+
 
 class AgentTurns:
     """Turns what the model says into records; `sequence` rises by one with each."""
@@ -42,15 +48,15 @@ class AgentTurns:
         self._supports_truncate = supports_truncate
         self._items: OrderedDict[str, _Item] = OrderedDict()
 
-    def _record(self, kind: Kind, timestamp_ms: int, payload: bytes) -> SendRecord:
+    def _record(self, kind: Kind, timestamp_ms: int, payload: bytes, *, is_urgent: bool = False) -> SendRecord:
         self.last_sequence += 1
-        return SendRecord(self.last_sequence, timestamp_ms, kind, payload)
+        return SendRecord(self.last_sequence, timestamp_ms, kind, payload, is_urgent)
 
     def audio(self, item_id: str, pcmu: bytes, answers_ms: int, now: float) -> tuple[SendRecord, ...]:
         """A piece of audio, announced by its item if it is the first. Nothing once the item is over."""
         item = self._items.get(item_id)
         if item is not None and not item.is_over and len(pcmu) <= MAX_PAYLOAD_BYTES:
-            record = self._record(Kind.AUDIO, item.sent_ms, pcmu)
+            record = self._record(Kind.AUDIO, item.sent_ms, pcmu, is_urgent=item.is_urgent(now))
             item.sent_bytes += len(pcmu)
             return (record,)
         return tuple(self._audio(item_id, pcmu, answers_ms, now))
@@ -62,7 +68,7 @@ class AgentTurns:
             return
         for start in range(0, len(pcmu), MAX_PAYLOAD_BYTES):
             piece = pcmu[start : start + MAX_PAYLOAD_BYTES]
-            yield self._record(Kind.AUDIO, item.sent_ms, piece)
+            yield self._record(Kind.AUDIO, item.sent_ms, piece, is_urgent=item.is_urgent(now))
             item.sent_bytes += len(piece)
 
     def text(self, item_id: str, text: str, answers_ms: int, now: float) -> tuple[SendRecord, ...]:

@@ -52,6 +52,8 @@ class SendRecord:
     timestamp_ms: int
     kind: Kind
     payload: bytes
+    is_urgent: bool = False
+    """True if the caller may hear a gap when it waits; audio far ahead of the caller's ear may wait for company."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class TokenMint:
         if not text:
             raise SecurityError("missing_token", "the stream brings no token")
         body, _, signature = text.partition(".")
-        if not hmac.compare_digest(self._sign(body.encode()).encode(), signature.encode()):
+        if not text.isascii() or not hmac.compare_digest(self._sign(body.encode()).encode(), signature.encode()):
             raise SecurityError("bad_token", "the stream's token is not ours")
         try:
             token = msgspec.json.decode(base64.urlsafe_b64decode(body), type=StreamToken)

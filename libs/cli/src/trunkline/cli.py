@@ -1,0 +1,18 @@
+"""The `trunkline` command: a group of commands, one file each under `commands/`."""
+
+import click
+
+from trunkline.commands.call import call
+from trunkline.commands.demo import demo
+from trunkline.commands.doctor import doctor
+from trunkline.commands.up import up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trunkline-cli", prog_name="trunkline")
+def cli() -> None:
+    """Run Trunkline on this machine, call it, look at it."""
+
+
+for command in (up, call, demo, doctor):
+    cli.add_command(command)

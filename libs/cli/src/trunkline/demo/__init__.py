@@ -1,0 +1,1 @@
+"""One simulated call, followed as it happens and judged afterwards."""

@@ -1,0 +1,156 @@
+"""What can be checked from this machine before a call: each check gives findings with what to do."""
+
+import asyncio
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from common.errors import ConfigError
+from common.settings import ServiceSettings, refuse_unknown
+from edge.profiles import load_profiles
+from edge.settings import PREFIX as EDGE_PREFIX
+from edge.settings import EdgeSettings
+from realtime_worker.settings import PREFIX as WORKER_PREFIX
+from realtime_worker.settings import RealtimeWorkerSettings
+from trunkline.stack.environment import DEFAULT_EDGE_PORT, port_of
+from trunkline.stack.finding import Finding, Level
+from trunkline.stack.plan import NATS_SERVER
+from trunkline.stack.ports import is_free
+
+_CONNECT_WITHIN_S: Final = 2.0
+_LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_STAND_IN: Final = {
+    "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "0" * 32,
+    "OPENAI_API_KEY": "none",
+}
+"""What `trunkline up` makes up stands in here, so that only what is really wrong is found."""
+
+
+async def examine(values: Mapping[str, str]) -> list[Finding]:
+    """Every check, in the order a newcomer would mend them."""
+    return [
+        python_version(),
+        nats_binary(),
+        *service_settings(values),
+        agent_profiles(values),
+        public_port(values),
+        await nats(values),
+        model(values),
+        *twilio(values),
+        *secrets_file(Path(".env")),
+    ]
+
+
+def python_version() -> Finding:
+    """Which one runs; `make setup` refuses those that are too old."""
+    return Finding(Level.OK, "python", ".".join(map(str, sys.version_info[:3])))
+
+
+def nats_binary() -> Finding:
+    """The server `trunkline up` starts when no `NATS_URL` is given."""
+    if NATS_SERVER.exists():
+        return Finding(Level.OK, "nats-server", "installed")
+    return Finding(Level.WRONG, "nats-server", "not beside this Python", "run `make setup`")
+
+
+def service_settings(values: Mapping[str, str]) -> list[Finding]:
+    """Each service's own reading of the settings: wrong and misspelt ones."""
+    filled = _STAND_IN | {name: value for name, value in values.items() if value}
+    services = (("edge", EDGE_PREFIX, EdgeSettings), ("worker", WORKER_PREFIX, RealtimeWorkerSettings))
+    found = [_unreadable(about, prefix, cls, filled) for about, prefix, cls in services]
+    return [each for each in found if each] or [Finding(Level.OK, "settings", "every service understands its own")]
+
+
+def _unreadable(about: str, prefix: str, cls: type[ServiceSettings], values: Mapping[str, str]) -> Finding | None:
+    try:
+        refuse_unknown(prefix, (name.upper() for name in cls.model_fields), values)
+        cls.model_validate({name: values[name.upper()] for name in cls.model_fields if name.upper() in values})
+    except ConfigError as error:
+        text = str(error)
+    except ValidationError as error:
+        first = error.errors()[0]
+        text = f"{str(first['loc'][0]).upper()}: {first['msg']}"
+    else:
+        return None
+    return Finding(Level.WRONG, f"{about} settings", text, "correct it in the environment or .env")
+
+
+def agent_profiles(values: Mapping[str, str]) -> Finding:
+    """Who answers calls."""
+    directory = Path(values.get("EDGE_AGENT_PROFILES") or "agents")
+    try:
+        profiles = load_profiles(directory)
+    except ConfigError as error:
+        return Finding(Level.WRONG, "agents", str(error), f"correct it, or set EDGE_AGENT_PROFILES (now {directory})")
+    return Finding(Level.OK, "agents", ", ".join(profiles.by_name))
+
+
+def public_port(values: Mapping[str, str]) -> Finding:
+    """Whether `EDGE_PORT` can be had."""
+    try:
+        port = port_of(values, "EDGE_PORT", DEFAULT_EDGE_PORT)
+    except ConfigError as error:
+        return Finding(Level.WRONG, "port", str(error), "set EDGE_PORT to a free port")
+    if port and not is_free(port):
+        return Finding(Level.NOTE, "port", f"{port} is in use (by a running stack?)", "stop it, or set EDGE_PORT")
+    return Finding(Level.OK, "port", f"{port or 'any'} is free")
+
+
+async def nats(values: Mapping[str, str]) -> Finding:
+    """Whether the given NATS answers."""
+    servers = [server.strip() for server in (values.get("NATS_URL") or "").split(",") if server.strip()]
+    if not servers:
+        return Finding(Level.OK, "nats", "no NATS_URL: `trunkline up` starts its own")
+    for server in servers:
+        address = urlsplit(server if "://" in server else f"nats://{server}")
+        try:
+            async with asyncio.timeout(_CONNECT_WITHIN_S):
+                _, writer = await asyncio.open_connection(address.hostname, address.port or 4222)
+            writer.close()
+        except (OSError, TimeoutError, ValueError):
+            continue
+        return Finding(Level.OK, "nats", f"{address.hostname}:{address.port or 4222} answers")
+    return Finding(Level.WRONG, "nats", "no server of NATS_URL answers", "start it, or unset NATS_URL")
+
+
+def model(values: Mapping[str, str]) -> Finding:
+    """Whether there is a model to talk to."""
+    if values.get("OPENAI_API_KEY"):
+        peer = values.get("OPENAI_BASE_URL") or "OpenAI"
+        return Finding(Level.OK, "model", f"OPENAI_API_KEY is set; sessions go to {peer}")
+    return Finding(Level.NOTE, "model", "OPENAI_API_KEY is not set: the simulator answers", "set it for real speech")
+
+
+def twilio(values: Mapping[str, str]) -> list[Finding]:
+    """Whether Twilio could reach and sign for us, as far as can be seen from here."""
+    findings = [
+        Finding(Level.NOTE, "twilio", f"{name} is not set: only simulated calls", f"set {name} for a real number")
+        for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL")
+        if not values.get(name)
+    ]
+    if url := values.get("PUBLIC_BASE_URL"):
+        findings.append(public_base_url(url))
+    return findings
+
+
+def public_base_url(url: str) -> Finding:
+    """Whether the address has the form Twilio needs: media sockets are `wss` only."""
+    address = urlsplit(url)
+    if address.scheme == "https" and address.hostname and address.hostname not in _LOCAL_HOSTS:
+        return Finding(Level.OK, "public address", f"voice webhook: {url.rstrip('/')}/twilio/voice (POST)")
+    advice = "start a tunnel to EDGE_PORT and set PUBLIC_BASE_URL to its https:// address (README)"
+    return Finding(Level.NOTE, "public address", f"{url} is not one Twilio can reach: it needs public https://", advice)
+
+
+def secrets_file(path: Path) -> list[Finding]:
+    """Whether others on this machine can read the keys in `.env`."""
+    if not path.is_file() or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return []
+    return [Finding(Level.NOTE, str(path), "others on this machine can read it", f"chmod 600 {path}")]
