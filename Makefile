@@ -10,7 +10,7 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links -
 	--quiet $(addprefix --no-emit-package ,$(DISTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench lock voices
+.PHONY: help setup demo up test check format bench lock
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -68,7 +68,7 @@ def turns(facts: Sequence[AnyFact]) -> list[dict[str, Any]]:
         match fact:
             case CallerSaid():
                 said[fact.item_id] = _turn("caller", fact, heard_ms=fact.end_ms - fact.start_ms)
-            case AgentSaid():
+            case AgentSaid() if fact.heard_ms:
                 said[fact.item_id] = _turn("agent", fact, heard_ms=fact.heard_ms)
             case _:
                 pass
