@@ -97,8 +97,6 @@ class CallSession:
             return
         try:
             await self._talk(opened)
-        except TrunklineError as error:
-            log.warning("the edge could not be told", extra=self._fields(error=error.code, why=str(error)))
         finally:
             opened.speech.close()
 
@@ -133,7 +131,11 @@ class CallSession:
 
     async def _is_granted(self, opened: Opened) -> bool:
         open_ms = round(opened.open_s * 1000)
-        cut = await self._edge.ready(opened.speech.session_id, is_warm=opened.is_warm, open_ms=open_ms)
+        try:
+            cut = await self._edge.ready(opened.speech.session_id, is_warm=opened.is_warm, open_ms=open_ms)
+        except TrunklineError as error:
+            log.warning("the edge could not be told", extra=self._fields(error=error.code, why=str(error)))
+            return False
         log.info("ready", extra=self._fields(granted=cut.is_granted, warm=opened.is_warm, open_ms=open_ms))
         if not self._clock.sent_ms:
             self._clock.sent(cut.leg_clock_ms, 0)

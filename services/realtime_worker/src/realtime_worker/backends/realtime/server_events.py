@@ -1,7 +1,5 @@
 """Realtime server events: the API's JSON as events of the port (`reference/openai-realtime.md` §1.3)."""
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -57,7 +55,8 @@ class _Wire(msgspec.Struct):
     type: str
     item_id: str | None = None
     response_id: str | None = None
-    delta: str | None = None
+    delta: msgspec.Raw = msgspec.Raw(b"null")
+    """Text or base64 audio; decoded by whoever knows which. msgspec is four times as fast at it as `binascii`."""
     transcript: str | None = None
     audio_start_ms: int | None = None
     audio_end_ms: int | None = None
@@ -125,12 +124,11 @@ def _response_started(wire: _Wire) -> port.SpeechEvent:
 
 
 def _agent_audio(wire: _Wire) -> port.SpeechEvent:
-    pcmu = a2b_base64(_required(wire.delta), strict_mode=True)
-    return port.AgentAudio(_id(wire.response_id), _id(wire.item_id), pcmu)
+    return port.AgentAudio(_id(wire.response_id), _id(wire.item_id), _decode_audio(wire.delta))
 
 
 def _agent_text(wire: _Wire) -> port.SpeechEvent:
-    return port.AgentText(_id(wire.response_id), _id(wire.item_id), _required(wire.delta))
+    return port.AgentText(_id(wire.response_id), _id(wire.item_id), _decode_text(wire.delta))
 
 
 def _agent_audio_ended(wire: _Wire) -> port.SpeechEvent:
@@ -247,6 +245,8 @@ IGNORED: Final = frozenset(
 """Known and of no interest here. `rate_limits.updated` is a forecast; what counts is the response that fails."""
 
 _decode: Final = msgspec.json.Decoder(_Wire).decode
+_decode_audio: Final = msgspec.json.Decoder(bytes).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_usage: Final = msgspec.json.Decoder(_Usage | None).decode
 _MALFORMED: Final = port.GarbageReceived("malformed")
 _UNKNOWN: Final = port.GarbageReceived("unknown_type")
@@ -260,5 +260,5 @@ def decode(message: bytes) -> port.SpeechEvent | None:
         if mapper is None:
             return None if wire.type in IGNORED else _UNKNOWN
         return mapper(wire)
-    except (msgspec.MsgspecError, _Missing, Base64Error, ValueError, RecursionError):
+    except (msgspec.MsgspecError, _Missing, RecursionError):
         return _MALFORMED

@@ -1,0 +1,166 @@
+"""Every event we build is one the `openai` SDK declares, unknown fields refused, as the real API does."""
+
+import base64
+import json
+from types import GenericAlias
+from typing import Any, get_args
+
+import pytest
+from openai.types.realtime.conversation_item_create_event_param import ConversationItemCreateEventParam
+from openai.types.realtime.conversation_item_delete_event_param import ConversationItemDeleteEventParam
+from openai.types.realtime.conversation_item_truncate_event_param import ConversationItemTruncateEventParam
+from openai.types.realtime.input_audio_buffer_append_event_param import InputAudioBufferAppendEventParam
+from openai.types.realtime.response_cancel_event_param import ResponseCancelEventParam
+from openai.types.realtime.response_create_event_param import ResponseCreateEventParam
+from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from common.profile import AgentProfile, Limits, SemanticVad, ServerVad, Transcription
+from realtime_worker.backends.port import (
+    AddTurn,
+    CancelResponse,
+    CommandName,
+    Configure,
+    DeleteItem,
+    Respond,
+    SpeechCommand,
+    Truncate,
+)
+from realtime_worker.backends.realtime.client_events import TYPES, ClientEvents, append, command_of
+
+DECLARED: dict[str, Any] = {
+    "conversation.item.create": ConversationItemCreateEventParam,
+    "conversation.item.delete": ConversationItemDeleteEventParam,
+    "conversation.item.truncate": ConversationItemTruncateEventParam,
+    "input_audio_buffer.append": InputAudioBufferAppendEventParam,
+    "response.cancel": ResponseCancelEventParam,
+    "response.create": ResponseCreateEventParam,
+    "session.update": SessionUpdateEventParam,
+}
+
+PLAIN = AgentProfile(name="desk", greeting="Hello.", instructions="Be kind.")
+FULL = AgentProfile(
+    name="desk-ja",
+    language="ja",
+    voice="cedar",
+    greeting="もしもし、本日のご用件は何でしょうか？",
+    instructions='Say "yes".\n',
+    turn_detection=ServerVad(threshold=0.7, prefix_padding_ms=200, silence_duration_ms=700, idle_timeout_ms=8000),
+    transcription=Transcription(model="gpt-transcribe", prompt="a reading room"),
+    noise_reduction="near_field",
+    limits=Limits(max_output_tokens=500),
+)
+SEMANTIC = PLAIN.model_copy(update={"turn_detection": SemanticVad(eagerness="high")})
+
+COMMANDS: tuple[SpeechCommand, ...] = (
+    Configure(PLAIN),
+    Configure(FULL, answers_by_itself=False),
+    Configure(SEMANTIC),
+    AddTurn("caller", "Hello?", "item_1"),
+    AddTurn("agent", "Good morning.", "item_2"),
+    AddTurn("system", "Carry on."),
+    AddTurn("caller", "An id that is too long.", "x" * 33),
+    Respond(),
+    Respond("Say exactly this."),
+    CancelResponse("resp_1"),
+    Truncate("item_3", 1234),
+    DeleteItem("item_4"),
+)
+
+
+def check(event: dict[str, Any]) -> None:
+    """Raise unless the SDK declares exactly this. A list, because pydantic takes no config for a bare TypedDict."""
+    declared: Any = GenericAlias(list, (DECLARED[event["type"]],))
+    TypeAdapter(declared, config=ConfigDict(extra="forbid")).validate_python([event])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
+def test_every_command_is_an_event_of_the_sdk(command: SpeechCommand) -> None:
+    check(json.loads(ClientEvents().encode(command)))
+
+
+@pytest.mark.parametrize("where", [(), ("session",), ("session", "audio"), ("session", "audio", "input")])
+def test_the_check_refuses_an_unknown_field_at_any_depth(where: tuple[str, ...]) -> None:
+    event = ClientEvents().build(Configure(FULL))
+    part = event
+    for name in where:
+        part = part[name]
+    part["modalities"] = ["audio"]
+    with pytest.raises(ValidationError):
+        check(event)
+
+
+def test_caller_audio_is_an_event_of_the_sdk() -> None:
+    pcmu = bytes(range(160))
+    event = json.loads(append(pcmu))
+    check(event)
+    assert base64.b64decode(event["audio"]) == pcmu
+
+
+def test_both_directions_are_pcmu_and_the_profile_is_in_the_session() -> None:
+    session = ClientEvents().build(Configure(FULL))["session"]
+    assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == {"type": "audio/pcmu"}
+    assert session["audio"]["output"]["voice"] == "cedar"
+    assert session["audio"]["input"]["noise_reduction"] == {"type": "near_field"}
+    assert session["audio"]["input"]["transcription"] == {
+        "model": "gpt-transcribe",
+        "language": "ja",
+        "prompt": "a reading room",
+    }
+    assert session["audio"]["input"]["turn_detection"] == {
+        "type": "server_vad",
+        "create_response": True,
+        "interrupt_response": True,
+        "threshold": 0.7,
+        "prefix_padding_ms": 200,
+        "silence_duration_ms": 700,
+        "idle_timeout_ms": 8000,
+    }
+    assert session["max_output_tokens"] == 500
+    assert "model" not in session
+
+
+def test_a_session_that_is_being_seeded_does_not_answer_by_itself() -> None:
+    session = ClientEvents().build(Configure(PLAIN, answers_by_itself=False))["session"]
+    assert session["audio"]["input"]["turn_detection"]["create_response"] is False
+
+
+def test_semantic_turn_detection_carries_only_its_own_fields() -> None:
+    detection = ClientEvents().build(Configure(SEMANTIC))["session"]["audio"]["input"]["turn_detection"]
+    assert detection == {
+        "type": "semantic_vad",
+        "create_response": True,
+        "interrupt_response": True,
+        "eagerness": "high",
+    }
+
+
+def test_an_item_id_the_api_would_refuse_is_left_out() -> None:
+    events = ClientEvents()
+    assert events.build(AddTurn("caller", "a", "x" * 32))["item"]["id"] == "x" * 32
+    assert "id" not in events.build(AddTurn("caller", "a", "x" * 33))["item"]
+    assert "id" not in events.build(AddTurn("caller", "a"))["item"]
+
+
+def test_what_the_agent_said_is_seeded_as_output_and_the_rest_as_input() -> None:
+    events = ClientEvents()
+    items = [events.build(AddTurn(speaker, "a"))["item"] for speaker in ("caller", "agent", "system")]
+    assert [(item["role"], item["content"][0]["type"]) for item in items] == [
+        ("user", "input_text"),
+        ("assistant", "output_text"),
+        ("system", "input_text"),
+    ]
+
+
+def test_an_error_can_be_matched_to_the_command_it_is_about() -> None:
+    events = ClientEvents()
+    ids = [events.build(command)["event_id"] for command in COMMANDS]
+    assert len(set(ids)) == len(ids)
+    assert command_of(events.build(Truncate("item", 1))["event_id"]) == "truncate"
+    assert command_of("event_of_somebody_else") is None
+    assert command_of("") is None
+
+
+def test_the_table_of_types_is_complete() -> None:
+    assert set(TYPES) == set(get_args(CommandName))
+    assert set(TYPES.values()) < set(DECLARED)

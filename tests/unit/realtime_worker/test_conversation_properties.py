@@ -1,0 +1,150 @@
+"""Whatever order the provider's events come in, the conversation holds its promises."""
+
+from collections import defaultdict
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.audio import MAX_PAYLOAD_BYTES, Kind, encode
+from common.profile import SemanticVad, ServerVad, TurnDetection
+from realtime_worker.backends import port
+from realtime_worker.backends.port import DeleteItem, ProviderError, Respond, Severity, Truncate
+from realtime_worker.core.conversation import SpeechConversation
+from realtime_worker.core.leg_clock import LegClock
+from realtime_worker.core.subject import Patience, Subject
+from realtime_worker.core.vocabulary import (
+    AskHandover,
+    BecameTalker,
+    CarrierCleared,
+    ClearCarrier,
+    ClearLost,
+    Event,
+    SendRecord,
+    Tick,
+)
+
+RESPONSES = st.sampled_from(["r1", "r2", "r3"])
+ITEMS = st.sampled_from(["a1", "a2", "a3"])
+TURNS = st.sampled_from(["c1", "c2", "a1"])
+POSITIONS = st.integers(0, 20_000)
+ERRORS = st.builds(ProviderError, st.sampled_from(["other", "server_error"]), st.sampled_from(Severity), st.booleans())
+SPEECH = st.one_of(
+    st.builds(port.AgentAudio, RESPONSES, ITEMS, st.integers(0, 70_000).map(bytes)),
+    st.builds(port.AgentText, RESPONSES, ITEMS, st.text(max_size=8)),
+    st.builds(port.AgentAudioEnded, RESPONSES, ITEMS),
+    st.builds(port.ResponseStarted, RESPONSES),
+    st.builds(
+        port.ResponseEnded,
+        RESPONSES,
+        st.sampled_from(["completed", "cancelled", "failed", "incomplete"]),
+        st.none() | ERRORS,
+        st.none() | st.just(port.Usage(1, 2, 1, 1, 3, 4)),
+    ),
+    st.builds(port.CallerSpeechStarted, TURNS, POSITIONS),
+    st.builds(port.CallerSpeechStopped, TURNS, POSITIONS),
+    st.builds(port.CallerTranscribed, TURNS, st.text(max_size=8)),
+    st.builds(port.ErrorReported, ERRORS, st.sampled_from([None, "truncate", "delete", "respond", "cancel"])),
+    st.builds(port.GarbageReceived, st.sampled_from(["malformed", "binary", "oversized", "unknown_type"])),
+    st.builds(port.SessionClosed, ERRORS, st.just(1006)),
+    st.just(port.SessionConfigured()),
+    st.just(port.SessionOpened("s")),
+)
+LOCAL = st.one_of(
+    st.just(Tick()),
+    st.just(BecameTalker(Respond("hello"))),
+    st.tuples(st.sampled_from(["a1", "a2", "a3", "zz", None]), st.integers(-50, 100_000)),
+    st.just("clear lost"),
+    st.integers(0, 60).map(lambda frames: frames * 20),
+)
+DETECTION = st.sampled_from((ServerVad(), SemanticVad()))
+
+
+class Checked:
+    """A conversation, and what must hold of everything it asks for."""
+
+    def __init__(self, detection: TurnDetection) -> None:
+        self.now = 0.0
+        self.clock = LegClock()
+        self.core = SpeechConversation(Subject("call-1", 1, "m", detection), self.clock, Patience(), 0.0)
+        self.sequence = 0
+        self.sent_bytes: defaultdict[str, int] = defaultdict(int)
+        self.kept_ms: dict[str, int] = {}
+        self.ended: set[str] = set()
+        self.item = ""
+        self.clears: list[ClearCarrier] = []
+        self.asked = 0
+
+    def do(self, step: object) -> None:
+        match step:
+            case int():
+                for _ in range(step // 20):
+                    self.clock.sent(self.clock.leg_ms + (step % 7) * 20, 160)
+                self.now += step / 1000
+            case (str() | None as item_id, int() as heard_ms):
+                if self.clears:
+                    self.feed(CarrierCleared(self.clears.pop(), item_id, heard_ms))
+            case "clear lost":
+                if self.clears:
+                    self.feed(ClearLost(self.clears.pop()))
+            case _:
+                self.feed(step)  # type: ignore[arg-type]
+
+    def feed(self, event: Event) -> None:
+        recent = event.item_id if isinstance(event, (port.AgentAudio, port.AgentText)) else ""
+        for command in self.core.feed(event, self.now):
+            match command:
+                case SendRecord():
+                    self.check_record(command, recent)
+                case Truncate(item_id, heard_ms):
+                    assert 0 < heard_ms <= self.sent_bytes[item_id] // 8
+                    assert heard_ms < self.kept_ms.get(item_id, heard_ms + 1)
+                    self.kept_ms[item_id] = heard_ms
+                case DeleteItem(item_id):
+                    assert self.kept_ms.get(item_id, 1) > 0
+                    self.kept_ms[item_id] = 0
+                case ClearCarrier():
+                    assert command.through_sequence == self.sequence
+                    self.clears.append(command)
+                case AskHandover():
+                    self.asked += 1
+        assert self.core.next_deadline() > self.now or isinstance(event, Tick) is False
+
+    def check_record(self, record: SendRecord, item_id: str) -> None:
+        assert record.sequence == self.sequence + 1
+        self.sequence = record.sequence
+        assert len(record.payload) <= MAX_PAYLOAD_BYTES
+        encode([(1, 1, record.sequence, record.timestamp_ms, int(record.kind), record.payload)])
+        if record.kind is Kind.ITEM:
+            assert record.payload.decode() not in self.sent_bytes
+            self.sent_bytes[record.payload.decode()] = 0
+        elif record.kind is Kind.ITEM_END:
+            assert record.payload.decode() not in self.ended
+            assert record.timestamp_ms == self.sent_bytes[record.payload.decode()] // 8
+            self.ended.add(record.payload.decode())
+        elif record.kind is Kind.AUDIO:
+            assert item_id not in self.ended
+            assert record.timestamp_ms == self.sent_bytes[item_id] // 8
+            self.sent_bytes[item_id] += len(record.payload)
+
+
+@given(DETECTION, st.lists(SPEECH | LOCAL, max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_any_order_of_events_keeps_every_promise(detection: TurnDetection, steps: list[object]) -> None:
+    checked = Checked(detection)
+    for step in steps:
+        checked.do(step)
+
+
+@given(st.lists(SPEECH, max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_a_caller_who_waits_is_never_forgotten(steps: list[object]) -> None:
+    """After any history: a turn that gets no voice has asked for another talker within the patience."""
+    checked = Checked(ServerVad())
+    for step in steps:
+        checked.do(step)
+    checked.do(port.CallerSpeechStarted("cx", 0))
+    checked.do(port.CallerSpeechStopped("cx", 0))
+    for _ in range(60):
+        checked.do(100)
+        checked.do(Tick())
+    assert checked.asked >= 1
