@@ -110,6 +110,8 @@ class Registry:
             raise UpstreamUnavailable("the registry holds an entry we cannot read") from error
 
     async def _bucket(self, name: str) -> KeyValue:
+        if not self._bus.is_connected:
+            raise ConnectionError("the bus is away")  # nats-py would wait, and ask once it is back
         if name not in self._buckets:
             self._buckets[name] = await self._bus.jetstream.key_value(name)
         return self._buckets[name]

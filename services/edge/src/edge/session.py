@@ -12,7 +12,7 @@ from common.audio import Kind, RawRecord
 from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
-from common.errors import TrunklineError
+from common.errors import TrunklineError, UpstreamUnavailable
 from common.messages.base import decode_as
 from common.messages.commands import Clear, CutOver, Digits, EndReason, HandoverPlease, Heard, Ready, Release
 from common.messages.facts import AnyFact, CallEnded, CallStarted, DigitsPressed, EpochChanged
@@ -233,6 +233,8 @@ class CallSession:
             conversation=self.memory.conversation.turns,
         )
         try:
+            if not self._around.bus.is_connected:  # nats-py would keep the offer, and send it when it is stale
+                raise UpstreamUnavailable("the bus is away")
             data = await self._around.bus.request(subjects.offer("realtime"), offer.encode(), OFFER_WITHIN_S)
             answer = decode_as(OfferAnswer, data)
         except TrunklineError as error:

@@ -1,4 +1,6 @@
-"""The arbiter of one call: who may talk, numbered by epochs. There is one way to change talker, whatever the reason.
+"""The arbiter of one call: who may talk, numbered by epochs.
+
+There is one way to change talker, whatever the reason.
 
 A candidate is sought beside (or without) a current talker:
 

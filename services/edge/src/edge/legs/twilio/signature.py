@@ -39,7 +39,7 @@ class SignatureCheck:
         validator = self._sha256 if algorithm == "HMAC_SHA256" else self._sha1
         form = _Form(params)
         expected = [validator.compute_signature(variant, form, algorithm) for variant in _with_and_without_port(url)]
-        if not any(hmac.compare_digest(each.encode(), given.encode()) for each in expected):
+        if not any(hmac.compare_digest(each.encode(), given.encode(errors="replace")) for each in expected):
             raise SecurityError("bad_signature", "the request is not signed by the account's key")
 
 

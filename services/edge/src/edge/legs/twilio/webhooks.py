@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from common import logs, metrics
 from common.errors import RemoteProtocolError, SecurityError, UpstreamUnavailable
@@ -108,12 +109,8 @@ class TwilioWebhooks:
         return _xml(twiml.attach(self._settings, self._tokens.issue(token, time.time())))
 
     async def _signed_form(self, request: Request) -> Form:
-        """The form, once Twilio's signature over it is checked. Raises what `edge.app` turns into 400, 403, 413."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise RemoteProtocolError("webhook body too large")
+        """The form, once Twilio's signature over it is checked. Raises what `edge.app` turns into 400 or 403."""
+        body = await _body(request)
         try:
             form = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=200)
         except ValueError as error:
@@ -132,6 +129,18 @@ class TwilioWebhooks:
             return await self._registry.look_up(call_sid)
         except UpstreamUnavailable:
             return None
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise RemoteProtocolError("webhook body too large")
+    except ClientDisconnect as error:
+        raise RemoteProtocolError("the peer went before its body was whole") from error
+    return bytes(body)
 
 
 def _one(form: Form, name: str) -> str:

@@ -1,0 +1,174 @@
+"""Agent profiles: what they may say, and that every mistake names file, line and field."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError
+from common.profile import SemanticVad
+from edge.profiles import load_profiles
+
+GOOD = """\
+name: desk
+numbers: ["+15550100100", "*"]
+greeting: Hello, {DESK}.
+instructions: Be brief at {DESK}.
+placeholders:
+  DESK: the desk
+"""
+
+AGENTS = Path(__file__).parents[3] / "agents"
+
+
+def write(directory: Path, text: str, name: str = "desk.yaml") -> Path:
+    file = directory / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refused(directory: Path) -> str:
+    with pytest.raises(ConfigError) as refusal:
+        load_profiles(directory)
+    return str(refusal.value)
+
+
+def test_a_good_profile_is_read_and_its_placeholders_filled(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    profile = load_profiles(tmp_path).by_name["desk"]
+    assert (profile.greeting, profile.instructions) == ("Hello, the desk.", "Be brief at the desk.")
+
+
+def test_the_profile_that_names_the_number_answers_before_the_one_for_any(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    write(tmp_path, "name: other\nnumbers: ['+15550100200']\ngreeting: Hi\ninstructions: Be.\n", "other.yml")
+    profiles = load_profiles(tmp_path)
+    answering = [profiles.answering(number) for number in ("+15550100100", "+15550100200", "+15550100999", "")]
+    assert [profile and profile.name for profile in answering] == ["desk", "other", "desk", "desk"]
+
+
+def test_without_a_profile_for_any_number_a_stranger_has_none(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace(', "*"', ""))
+    assert load_profiles(tmp_path).answering("+15550100999") is None
+
+
+def test_instructions_may_come_from_a_file_with_placeholders(tmp_path: Path) -> None:
+    (tmp_path / "desk.md").write_text("Work at {DESK} for {N} hours.", encoding="utf-8")
+    write(tmp_path, GOOD.replace("instructions: Be brief at {DESK}.", "instructions_file: desk.md") + "  N: 8\n")
+    assert load_profiles(tmp_path).by_name["desk"].instructions == "Work at the desk for 8 hours."
+
+
+def test_braces_that_are_no_placeholder_stay(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("Be brief at {DESK}.", "'Answer {json} and {a1} and { DESK }.'"))
+    assert load_profiles(tmp_path).by_name["desk"].instructions == "Answer {json} and {a1} and { DESK }."
+
+
+def test_the_agents_we_ship_are_good() -> None:
+    profiles = load_profiles(AGENTS)
+    japanese = profiles.by_name["support-ja"]
+    assert japanese.greeting == "もしもし、本日のご用件は何でしょうか？"
+    assert isinstance(japanese.turn_detection, SemanticVad)
+    assert profiles.answering("+15550100123") is profiles.by_name["support-en"]
+    assert not any("{" in profile.instructions for profile in profiles.by_name.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "why"),
+    [
+        (GOOD.replace("name: desk", "name: Desk!"), 1, "name", "match pattern"),
+        (GOOD.replace("name: desk\n", ""), 1, "name", "required"),
+        (GOOD.replace('"+15550100100"', '"5550100100"'), 2, "numbers", "+15550100100"),
+        (GOOD.replace('"+15550100100"', "15550100100"), 2, "numbers.0", "string"),
+        (GOOD.replace('["+15550100100", "*"]', '["*", "*"]'), 2, "numbers", "already"),
+        (GOOD.replace("Hello, {DESK}.", "''"), 3, "greeting", "at least 1"),
+        (GOOD.replace("Hello, {DESK}.", "Hello, {NOBODY}."), 3, "greeting", "{NOBODY}"),
+        (GOOD.replace("at {DESK}", "at {NOWHERE}"), 4, "instructions", "{NOWHERE}"),
+        (GOOD.replace("instructions: Be brief at {DESK}.\n", ""), 1, "instructions", "required"),
+        (GOOD.replace("  DESK: the desk", "  - DESK"), 5, "placeholders", "NAME: value"),
+        (GOOD.replace("  DESK: the desk", "  DESK: [1]"), 5, "placeholders", "NAME: value"),
+        (GOOD + "voise: marin\n", 7, "voise", "not permitted"),
+        (GOOD + "language: English\n", 7, "language", "match pattern"),
+        (GOOD + "limits:\n  max_call_s: 3\n", 8, "limits.max_call_s", "greater than or equal to 10"),
+        (GOOD + "limits:\n  max_calls: 3\n", 8, "limits.max_calls", "not permitted"),
+        (GOOD + "limits: 3\n", 7, "limits", ""),
+        (GOOD + "turn_detection:\n  type: psychic\n", 7, "turn_detection", "psychic"),
+        (
+            GOOD + "turn_detection:\n  type: server_vad\n  threshold: 2\n",
+            9,
+            "turn_detection.server_vad.threshold",
+            "less than or equal to 1",
+        ),
+        (GOOD + "sentences:\n  sorry: no\n", 8, "sentences.sorry", "not permitted"),
+        (GOOD + "noise_reduction: loud\n", 7, "noise_reduction", "near_field"),
+        (GOOD + "instructions_file: a.md\n", 7, "instructions_file", "not both"),
+        (
+            GOOD.replace("instructions: Be brief at {DESK}.", "instructions_file: gone.md"),
+            4,
+            "instructions_file",
+            "FileNotFoundError",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file_and_line(
+    tmp_path: Path, text: str, line: int, field: str, why: str
+) -> None:
+    file = write(tmp_path, text)
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:{line}: {field}: ")
+    assert why in message
+
+
+@pytest.mark.parametrize(
+    ("instructions", "why"),
+    [("Ask {NOBODY}.", "{NOBODY}"), ("", "at least 1"), (b"\xff\xfe\xfa", "UnicodeDecodeError")],
+)
+def test_a_wrong_instructions_file_is_named_where_the_profile_names_it(
+    tmp_path: Path, instructions: str | bytes, why: str
+) -> None:
+    content = instructions.encode() if isinstance(instructions, str) else instructions
+    (tmp_path / "desk.md").write_bytes(content)
+    file = write(tmp_path, GOOD.replace("instructions: Be brief at {DESK}.", "instructions_file: desk.md"))
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:4: instructions_file: ")
+    assert why in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("name: [desk\n", 2, "not YAML"),
+        ("name: desk\n\tgreeting: x\n", 2, "not YAML"),
+        ("a: 1\nb: !!python/object:os.system x\n", 2, "not YAML"),
+        ("name: 2024-13-45\n", 1, "cannot be read"),
+        ("", 1, "expected fields"),
+        ("- desk\n", 1, "expected fields"),
+        ("just words\n", 1, "expected fields"),
+    ],
+)
+def test_a_file_that_is_no_profile_is_named_with_its_line(tmp_path: Path, text: str, line: int, why: str) -> None:
+    file = write(tmp_path, text)
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:{line}: ")
+    assert why in message
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "desk.yaml"
+    file.write_bytes(b"name: \xff\xfe")
+    assert refused(tmp_path).startswith(f"{file}:1: cannot be read")
+
+
+def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    file = write(tmp_path, "greeting: Hi\nname: desk\ninstructions: Be.\n", "other.yaml")
+    assert refused(tmp_path) == f"{file}:2: name: another profile is called desk"
+
+
+def test_two_profiles_for_one_number_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    file = write(tmp_path, 'name: other\nnumbers: ["+15550100100"]\ngreeting: Hi\ninstructions: B.\n', "other.yaml")
+    assert refused(tmp_path) == f"{file}:2: numbers: profile desk answers this number already"
+
+
+def test_a_directory_without_profiles_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path).startswith("EDGE_AGENT_PROFILES: ")
+    assert refused(tmp_path / "missing").startswith("EDGE_AGENT_PROFILES: ")

@@ -1,0 +1,166 @@
+"""The agent's voice on one leg: what it plays, what it drops, what it tells."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from common import pcmu
+from common.audio import Kind, RawRecord
+from common.messages.commands import Clear, Heard
+from common.messages.facts import AgentSaid, AnyFact, BargedIn, TurnStarted
+from edge.core.clock import LegClock
+from edge.voice import AgentVoice
+
+CALL = "CA" + "1" * 32
+
+
+@dataclass
+class RecordingLeg:
+    """A leg that writes down what it is asked for."""
+
+    sent: list[tuple[bytes, str]] = field(default_factory=list)
+    clears: int = 0
+
+    @property
+    def is_alive(self) -> bool:
+        return True
+
+    def send_audio(self, pcmu: bytes, mark: str) -> None:
+        self.sent.append((pcmu, mark))
+
+    def clear(self) -> None:
+        self.clears += 1
+
+    def close(self) -> None:
+        raise AssertionError("the voice never closes the leg")
+
+
+@dataclass
+class Stage:
+    """A voice, its leg, its time and the facts it told."""
+
+    now: float = 100.0
+    leg: RecordingLeg = field(default_factory=RecordingLeg)
+    facts: list[AnyFact] = field(default_factory=list)
+    sequence: int = 0
+
+    def __post_init__(self) -> None:
+        self.clock = LegClock()
+        self.clock.feed(0, self.now)
+        self.voice = AgentVoice(CALL, "model", self.leg, self.clock, self.facts.append)
+        self.voice.new_epoch(1)
+
+    def record(self, kind: int, payload: bytes, timestamp_ms: int = 0, epoch: int = 1) -> None:
+        self.sequence += 1
+        record: RawRecord = (1, epoch, self.sequence, timestamp_ms, kind, payload)
+        self.voice.on_record(record)
+
+    def say(self, item: str, ms: int, text: str = "one two three four") -> None:
+        self.record(Kind.ITEM, item.encode())
+        self.record(Kind.TEXT, text.encode())
+        self.record(Kind.AUDIO, pcmu.silence(ms))
+        self.record(Kind.ITEM_END, item.encode(), ms)
+
+    def clear(self) -> Clear:
+        return Clear(call_id=CALL, epoch=1, through_sequence=self.sequence, onset_ms=1_234)
+
+    def said(self) -> list[AgentSaid]:
+        return [fact for fact in self.facts if isinstance(fact, AgentSaid)]
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    stage = Stage()
+    monkeypatch.setattr("edge.voice.time.monotonic", lambda: stage.now)
+    return stage
+
+
+def test_audio_goes_out_with_a_mark_and_the_returned_mark_becomes_a_fact_as_heard(stage: Stage) -> None:
+    stage.say("item-1", 400)
+    ((audio, mark),) = stage.leg.sent
+    assert (len(audio), mark) == (3_200, "1:0:3200")
+    stage.now += 0.4
+    stage.voice.on_mark(mark)
+    (said,) = stage.said()
+    assert (said.item_id, said.text, said.heard_ms, said.audio_ms) == ("item-1", "one two three four", 400, 400)
+    assert (said.start_ms, said.end_ms, said.is_interrupted) == (0, 400, False)
+
+
+def test_the_first_audio_of_an_item_tells_how_long_the_caller_waited(stage: Stage) -> None:
+    stage.clock.feed(5_000, stage.now)
+    stage.record(Kind.ITEM, b"greeting")
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    stage.record(Kind.ITEM, b"answer", 4_300)
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    started = [fact for fact in stage.facts if isinstance(fact, TurnStarted)]
+    assert [(fact.item_id, fact.response_ms) for fact in started] == [("greeting", None), ("answer", 700)]
+    assert stage.voice.first_spoke_at == stage.now
+
+
+def test_a_barge_in_clears_the_carrier_and_answers_what_was_heard(stage: Stage) -> None:
+    stage.say("item-1", 1_000)
+    stage.now += 0.5
+    assert stage.voice.on_clear(stage.clear()) == Heard(item_id="item-1", heard_ms=500)
+    assert stage.leg.clears == 1
+    (said,) = stage.said()
+    assert (said.text, said.is_interrupted) == ("one two", True)
+    (barged,) = [fact for fact in stage.facts if isinstance(fact, BargedIn)]
+    assert (barged.item_id, barged.onset_ms, barged.heard_ms, barged.at_ms) == ("item-1", 1_234, 500, 500)
+
+
+def test_a_clear_asked_again_is_answered_the_same_and_done_once(stage: Stage) -> None:
+    stage.say("item-1", 1_000)
+    stage.now += 0.5
+    clear = stage.clear()
+    first = stage.voice.on_clear(clear)
+    stage.now += 0.25
+    assert stage.voice.on_clear(clear) == first
+    assert stage.leg.clears == 1
+    assert len(stage.said()) == 1
+
+
+def test_a_clear_while_nothing_plays_cuts_nothing(stage: Stage) -> None:
+    assert stage.voice.on_clear(stage.clear()) == Heard()
+    assert stage.leg.clears == 0
+    assert stage.facts == []
+
+
+def test_a_barge_in_between_two_items_names_the_one_that_was_cut(stage: Stage) -> None:
+    stage.say("item-1", 200)
+    stage.say("item-2", 1_000)
+    stage.now += 0.2
+    assert stage.voice.on_clear(stage.clear()) == Heard(item_id="item-2", heard_ms=0)
+
+
+def test_records_that_a_clear_made_void_are_dropped_when_they_come_later(stage: Stage) -> None:
+    stage.record(Kind.ITEM, b"item-1")
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    void = Clear(call_id=CALL, epoch=1, through_sequence=stage.sequence + 2, onset_ms=0)
+    stage.voice.on_clear(void)
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    assert len(stage.leg.sent) == 1
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    assert len(stage.leg.sent) == 2
+
+
+def test_a_new_epoch_counts_its_records_from_one(stage: Stage) -> None:
+    stage.voice.on_clear(Clear(call_id=CALL, epoch=1, through_sequence=500, onset_ms=0))
+    stage.voice.new_epoch(2)
+    stage.record(Kind.AUDIO, pcmu.silence(20), epoch=2)
+    assert [mark for _, mark in stage.leg.sent] == ["2:0:160"]
+
+
+def test_when_the_leg_is_gone_open_turns_end_as_far_as_they_were_heard(stage: Stage) -> None:
+    stage.say("item-1", 1_000)
+    stage.now += 0.25
+    stage.voice.finish()
+    (said,) = stage.said()
+    assert (said.heard_ms, said.is_interrupted) == (250, True)
+
+
+def test_a_kind_of_record_this_version_does_not_know_is_dropped(stage: Stage) -> None:
+    stage.record(99, b"future")
+    stage.record(Kind.TEXT, b"\xff\xfe")
+    stage.record(Kind.ITEM, b"\xff")
+    assert stage.leg.sent == []
