@@ -38,7 +38,7 @@ test: setup ## Run the whole test suite
 check: setup ## Lint, types, formatting, locks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy libs/*/src services/*/src tests
+	@$(BIN)/mypy libs/*/src services/*/src tests docs
 	@$(BIN)/python tests/check_locks.py
 
 format: setup ## Rewrite the sources in the house format

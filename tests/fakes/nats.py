@@ -175,13 +175,10 @@ class NatsContainer:
 @lru_cache(maxsize=1)
 def why_no_containers() -> str | None:
     """None if containers of `NATS_IMAGE` can run here, else the reason, for a skip."""
-    import docker
     from docker.errors import DockerException
 
-    try:
-        client = docker.from_env(timeout=5)  # asks the engine for its version
-    except DockerException:
-        _collect_docker_sockets()
+    client = _docker_client()
+    if client is None:
         return "no Docker engine answers"
     with contextlib.closing(client):
         try:
@@ -191,11 +188,19 @@ def why_no_containers() -> str | None:
     return None
 
 
-def _collect_docker_sockets() -> None:
-    """The client leaves its socket open when its constructor fails; nobody should hear of that in another test."""
+def _docker_client() -> Any:
+    """A client whose engine has told its version, else None."""
+    import docker
+    from docker.errors import DockerException
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its socket open when its constructor fails
+        try:
+            return docker.from_env(timeout=5)
+        except DockerException:
+            pass
         gc.collect()
+    return None
 
 
 def _remove_volume(name: str) -> None:

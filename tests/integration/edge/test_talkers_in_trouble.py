@@ -1,7 +1,6 @@
 """Talkers that refuse, stay silent, fail or die: the call goes on with another, or the caller hears a sentence."""
 
 import asyncio
-import json
 import time
 from pathlib import Path
 
@@ -166,10 +165,7 @@ async def test_ready_may_be_asked_twice_and_is_granted_twice(edge: Stage) -> Non
     assert Ready.model_fields["type"].default == "ready"
 
 
-async def test_a_socket_that_comes_before_the_bus_is_given_back_with_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.core.arbiter.TALKER_WITHIN_S", 0.8)
+async def test_a_socket_that_comes_before_the_bus_is_given_back_with_a_sentence(tmp_path: Path) -> None:
     call_sid = new_call_sid()
     port = free_port()
     edge = Edge(settings_for(f"nats://127.0.0.1:{free_port()}", tmp_path, port))
@@ -185,8 +181,7 @@ async def test_a_socket_that_comes_before_the_bus_is_given_back_with_a_sentence(
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await edge.stop()
-    (record,) = (json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines())
-    assert (record["call_id"], record["end_reason"]) == (call_sid, "no_talker")
+    assert not (tmp_path / "calls.jsonl").exists(), "no call was admitted"
 
 
 async def test_while_the_bus_is_away_the_call_stays_and_goes_on_when_it_is_back(tmp_path: Path) -> None:

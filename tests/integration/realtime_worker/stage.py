@@ -1,5 +1,6 @@
 """A worker on a real bus with the simulated OpenAI, and what a test needs to see of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +38,15 @@ class Stage:
         """The simulator's record of one session."""
         sessions = await self.openai.sessions()
         return sessions[number]
+
+    async def closed_by(self) -> set[str]:
+        """Who closed the sessions, once all are closed: a close takes a moment to reach the simulator."""
+        async with asyncio.timeout(20):
+            while True:
+                closers = {str(session["closed_by"]) for session in await self.openai.sessions()}
+                if "None" not in closers:
+                    return closers
+                await asyncio.sleep(0.01)
 
     async def fault(self, kind: str, **fields: Any) -> None:
         await self.openai.sim("POST", "faults", {"kind": kind, **fields})

@@ -66,7 +66,7 @@ async def test_a_call_is_greeted_understood_answered_and_can_be_interrupted(stag
         assert {outcome.attempt for outcome in edge.outcomes} == {"connect", "response"}
         await edge.release(leg)
         await until(lambda: edge.heartbeats[-1].calls == 0)
-        assert (await on.session())["closed_by"] == "client"
+        assert await on.closed_by() == {"client"}
 
 
 async def test_every_frame_reaches_the_model_once_and_in_order(stage: Stages) -> None:
@@ -159,7 +159,7 @@ async def test_a_leg_that_went_silent_for_good_frees_its_slot(stage: Stages) -> 
     async with stage(orphan_after_s=1.5) as on:
         await greeted(on.edge)
         await until(lambda: on.edge.heartbeats[-1].calls == 0)
-        assert (await on.session())["closed_by"] == "client"
+        assert await on.closed_by() == {"client"}
 
 
 async def test_draining_waits_for_calls_and_takes_no_more(stage: Stages) -> None:
@@ -180,7 +180,7 @@ async def test_the_drain_deadline_ends_the_wait(stage: Stages) -> None:
         await asyncio.wait_for(on.worker.drain(), 2)
         await on.worker.stop()
         await until(lambda: on.edge.heartbeats[-1].is_farewell)
-        assert (await on.session())["closed_by"] == "client"
+        assert await on.closed_by() == {"client"}
 
 
 async def test_nothing_is_left_behind(stage: Stages) -> None:
@@ -192,6 +192,6 @@ async def test_nothing_is_left_behind(stage: Stages) -> None:
             await on.edge.release(leg)
         await until(lambda: on.edge.heartbeats[-1].calls == 0)
         assert metric("trunkline_calls_active", service="realtime_worker") == 0
-        assert all(session["closed_by"] == "client" for session in await on.openai.sessions())
+        assert await on.closed_by() == {"client"}
     await asyncio.sleep(0.05)
     assert asyncio.all_tasks() <= before

@@ -86,7 +86,7 @@ def test_a_process_that_lived_long_starts_its_waits_anew() -> None:
     for _ in range(4):
         now += only_restart(core.feed(Exited("worker-1", 1), now)).wait_s
         core.feed(Tick(), now)
-    restart = only_restart(core.feed(Exited("worker-1", 1), now + STABLE_S))
+    restart = only_restart(core.feed(Exited("worker-1", 1), now + STABLE_S + 1))
     assert restart.wait_s == pytest.approx(FIRST_WAIT_S, rel=0.21)
 
 

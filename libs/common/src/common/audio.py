@@ -34,6 +34,8 @@ _HEADER: Final = struct.Struct("<2sBBHH")
 _FIXED: Final = "<QIIIB"
 _FIXED_BYTES: Final = struct.calcsize(_FIXED)
 _SIZE: Final = struct.Struct("<H")
+RECORD_BYTES: Final = _FIXED_BYTES + _SIZE.size
+"""What a record takes beside its payload, at most."""
 
 
 class Kind(IntEnum):
@@ -85,6 +87,15 @@ def encode(records: Sequence[RawRecord]) -> bytes:
         return b"".join(chain((header,), chain.from_iterable(map(_mixed, records))))
     except struct.error as error:
         raise LocalProtocolError(f"record out of range: {error}") from error
+
+
+def is_encodable(record: RawRecord) -> bool:
+    """True if `encode` takes this record."""
+    try:
+        encode([record])
+    except LocalProtocolError:
+        return False
+    return True
 
 
 def _mixed(record: RawRecord) -> tuple[bytes, bytes, bytes]:

@@ -1,4 +1,4 @@
-"""The conversation of a call: what was said, in order, as a talker needs it to go on. Folded from facts."""
+"""The conversation of a call: what was said, in order, as a talker needs it to go on; folded from facts."""
 
 from typing import Literal
 

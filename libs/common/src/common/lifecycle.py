@@ -1,6 +1,7 @@
 """One runner for every service: start, ready, drain, stop; and what each signal means."""
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -59,6 +60,7 @@ def run(load: Callable[[], S], build: Callable[[S], Service], *, ops_port: Calla
 
 
 async def _live(service: Service, ops_port: int) -> None:
+    signals = _Signals()
     metrics.BUILD_INFO.info({"version": version("trunkline-common"), "service": service.name})
     ops = HttpServer(
         uvicorn.Config(ops_app(service.missing), log_config=None, lifespan="off", access_log=False),
@@ -66,10 +68,10 @@ async def _live(service: Service, ops_port: int) -> None:
     )
     await ops.start()
     watch = asyncio.create_task(watch_loop(service.name))
-    signals = _Signals()
     try:
         if await signals.interrupt(service.start()):
             return
+        gc.freeze()  # what exists now lives as long as the process: the collector need not walk it between calls
         log.info("ready", extra=logs.fields(ops_port=ops.port))
         await signals.wait()
         metrics.DRAINING.labels(service.name).set(1)
@@ -96,14 +98,15 @@ class _Signals:
         self._arrived.clear()
 
     async def interrupt(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Run `work` to its end, or cancel it at the next signal. True if a signal cut it short."""
+        """Run `work` to its end, or cancel it at the next signal. True if a signal came meanwhile."""
         task = asyncio.create_task(work)
         waiting = asyncio.create_task(self.wait())
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        came = waiting.done()
         waiting.cancel()
         if task.done():
             await task
-            return False
+            return came
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return True

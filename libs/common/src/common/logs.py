@@ -9,8 +9,18 @@ from datetime import UTC, datetime
 from typing import Final
 
 _FIELDS: Final = "fields"
-_PHONE: Final = re.compile(r"(?<![\w-])\+?\d(?:[ ().-]?\d){6,14}(?![\w-])")
-_KEY: Final = re.compile(r"\b(?:sk-[\w-]{8,}|Bearer\s+\S+|whsec_\S+)")
+_MORE_DIGITS: Final = r"\d(?:[ \u00a0().\-/\u2010-\u2015\u2212\uff0d]{0,2}\d){6,}"
+_PHONE: Final = re.compile(
+    rf"(?:\+|%2B){_MORE_DIGITS}"  # international: a number whatever stands around it
+    rf"|(?<![A-Za-z0-9_-]){_MORE_DIGITS}(?![A-Za-z0-9_-])"  # bare: not within an id such as CA…, edge-…, a UUID
+    rf"|(?<![A-Za-z0-9_-]){_MORE_DIGITS}(?=x\d|ext)",
+    re.IGNORECASE,
+)
+_IP_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_KEY: Final = re.compile(
+    r"\b(?:[se]k[-_][\w-]{8,}|whsec_\S+|bearer\s+\S+|basic\s+[a-z0-9+/=]{12,})|(?<=://)[^\s/@]+(?=@)",
+    re.IGNORECASE,
+)
 
 
 def get(name: str) -> logging.Logger:
@@ -27,12 +37,16 @@ class Redactor:
     """Removes the secrets it was told of, keys and phone numbers from any text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+        self._secrets = tuple(sorted((each for each in secrets if len(each) >= 6), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
-        return _PHONE.sub("[number]", _KEY.sub("[secret]", text))
+        return _PHONE.sub(_number, _KEY.sub("[secret]", text))
+
+
+def _number(found: re.Match[str]) -> str:
+    return found[0] if _IP_ADDRESS.fullmatch(found[0]) else "[number]"
 
 
 class _Formatter(logging.Formatter):
@@ -46,7 +60,10 @@ class _Formatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             values["error"] = type(record.exc_info[1]).__name__
             values["at"] = _where(record.exc_info[1])
-        return {key: self._redact(value) if isinstance(value, str) else value for key, value in values.items()}
+        return {key: self._shown(value) for key, value in values.items()}
+
+    def _shown(self, value: object) -> object:
+        return value if isinstance(value, int | float | None) else self._redact(str(value))
 
 
 class JsonFormatter(_Formatter):
@@ -61,7 +78,7 @@ class JsonFormatter(_Formatter):
             "service": self._service,
             "logger": record.name,
         }
-        return json.dumps({**head, "message": self._redact(record.getMessage()), **self._parts(record)}, default=str)
+        return json.dumps({**head, "message": self._redact(record.getMessage()), **self._parts(record)})
 
 
 class TextFormatter(_Formatter):
@@ -85,6 +102,7 @@ def configure(service: str, level: str, style: str, secrets: Iterable[str] = ())
     handler = logging.StreamHandler(sys.stderr)
     formatter = JsonFormatter if style == "json" else TextFormatter
     handler.setFormatter(formatter(service, Redactor(secrets)))
+    logging.raiseExceptions = False  # a record that cannot be formatted would be printed with its arguments, unredacted
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("asyncio", "nats", "picows", "uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The agent profile: who answers a call and how. Read from YAML by the edge, carried to the talker in the offer."""
+"""The agent profile: who answers a call and how; read from YAML by the edge, carried to the talker in the offer."""
 
 from typing import Annotated, Literal
 

@@ -1,12 +1,13 @@
 """Reading settings from the environment: once, frozen, and refusing what it does not understand."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
 
@@ -49,6 +50,8 @@ def load(cls: type[T], prefix: str) -> T:
         return cls()
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(each) for each in error.errors())) from None
+    except SettingsError as error:
+        raise ConfigError(f"{_named(str(error)).upper()}: not valid JSON") from None
 
 
 def refuse_unknown(prefix: str, known: Iterable[str], environ: Mapping[str, str]) -> None:
@@ -59,6 +62,12 @@ def refuse_unknown(prefix: str, known: Iterable[str], environ: Mapping[str, str]
             close = get_close_matches(variable, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigError(f"{variable} is not a setting of this service{hint}")
+
+
+def _named(message: str) -> str:
+    """The field in pydantic-settings' message about a list or an object it could not parse."""
+    found = re.search(r'field "(\w+)"', message)
+    return found[1] if found else "settings"
 
 
 def _explain(error: Any) -> str:

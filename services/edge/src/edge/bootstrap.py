@@ -8,6 +8,7 @@ import uvicorn
 from nats.aio.msg import Msg
 
 from common import ids, logs, metrics, subjects
+from common.background import Background
 from common.bus import topology
 from common.bus.batcher import Batcher, tick_s
 from common.bus.connection import Bus
@@ -62,13 +63,15 @@ class Edge:
         webhooks = TwilioWebhooks(settings, signatures, mint, profiles, registry, self._reception)
         self._app = public_app(webhooks)
         self._http: HttpServer | None = None
-        self._background: list[asyncio.Task[None]] = []
+        self._background = Background()
 
     def missing(self) -> str | None:
         """What keeps this edge from taking calls, in words."""
         if self._http is None:
             return "starting"
-        return None if self._bus.is_connected else "NATS is not connected"
+        if not self._bus.is_connected:
+            return "NATS is not connected"
+        return self._background.failed()
 
     async def start(self) -> None:
         """Answer callers first, if only with a sentence; then connect the bus, however long that takes."""
@@ -87,9 +90,14 @@ class Edge:
         metrics.CALL_SLOTS.labels("edge").set(self._settings.edge_max_calls)
         await self._bus.connect()
         await self._subscribe()
-        for work in (self._audio.run(), self._facts.run(), self._beat(), self._watch_talkers()):
-            self._background.append(asyncio.create_task(work))
-        self._background.append(asyncio.create_task(topology.ensure(self._bus)))
+        for name, work in (
+            ("audio", self._audio.run()),
+            ("facts", self._facts.run()),
+            ("heartbeat", self._beat()),
+            ("watching talkers", self._watch_talkers()),
+            ("topology", topology.ensure(self._bus)),
+        ):
+            self._background.start(name, work)
 
     async def drain(self) -> None:
         """No new calls; wait for the running ones, up to the deadline."""
@@ -110,9 +118,7 @@ class Edge:
         if self._bus.is_connected:
             await self._facts.settle(1.0)
             await self._publish_heartbeat(is_farewell=True)
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.stop()
         await self._bus.close()
 
     async def _end_calls(self) -> None:

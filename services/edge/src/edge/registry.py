@@ -19,7 +19,7 @@ from common.messages.commands import EndReason
 log = logs.get("registry")
 
 _WITHIN_S: Final = 0.3
-_REMEMBERED_NONCES: Final = 10_000
+_REMEMBERED: Final = 10_000
 
 
 class CallEntry(Message):
@@ -48,13 +48,14 @@ class Registry:
         self._bus = bus
         self._buckets: dict[str, KeyValue] = {}
         self._spent_here: OrderedDict[str, None] = OrderedDict()
+        self._noted_here: OrderedDict[str, CallEntry] = OrderedDict()
 
     async def spend(self, nonce: str) -> None:
         """Use a nonce up. Raises `SecurityError` if it was used before, by any edge. Without KV, by this one."""
         if nonce in self._spent_here:
             raise SecurityError("replayed_token", "the stream's token was used before")
         self._spent_here[nonce] = None
-        if len(self._spent_here) > _REMEMBERED_NONCES:
+        if len(self._spent_here) > _REMEMBERED:
             self._spent_here.popitem(last=False)
         try:
             async with asyncio.timeout(_WITHIN_S):
@@ -86,7 +87,11 @@ class Registry:
         return None
 
     async def note(self, call_id: str, entry: CallEntry) -> None:
-        """Write what is known of a call. Failing is counted, not raised: the call goes on."""
+        """Write what is known of a call. Failing is counted, not raised: the call goes on, and we remember it."""
+        self._noted_here[call_id] = entry
+        self._noted_here.move_to_end(call_id)
+        if len(self._noted_here) > _REMEMBERED:
+            self._noted_here.popitem(last=False)
         try:
             async with asyncio.timeout(_WITHIN_S):
                 await (await self._bucket(subjects.CALLS_BUCKET)).put(call_id, entry.encode())
@@ -94,7 +99,10 @@ class Registry:
             self._failed(subjects.CALLS_BUCKET, error)
 
     async def look_up(self, call_id: str) -> CallEntry | None:
-        """What is known of a call; None if nothing. Raises `UpstreamUnavailable` when KV is away."""
+        """What is known of a call; None if nothing. Without KV: what this edge noted of it.
+
+        Raises `UpstreamUnavailable` when KV is away and the call was never ours.
+        """
         try:
             async with asyncio.timeout(_WITHIN_S):
                 found = await (await self._bucket(subjects.CALLS_BUCKET)).get(call_id)
@@ -102,6 +110,8 @@ class Registry:
             return None
         except (NatsError, TimeoutError, OSError) as error:
             self._failed(subjects.CALLS_BUCKET, error)
+            if call_id in self._noted_here:
+                return self._noted_here[call_id]
             raise UpstreamUnavailable("the registry is away") from error
         try:
             return CallEntry.decode(found.value) if found.value else None

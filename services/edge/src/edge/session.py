@@ -45,6 +45,8 @@ class Caller:
     caller: str
     dialled: str
     profile: AgentProfile
+    last_epoch: int = 0
+    """The highest epoch the call had before it came here."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class CallSession:
         self._key = ids.call_key(caller.call_id)
         self._clock = LegClock()
         self._ring = CallerRing()
-        self._arbiter = Arbiter(now, caller.profile.limits.max_call_s)
+        self._arbiter = Arbiter(now, caller.profile.limits.max_call_s, caller.last_epoch)
         self._audio_subject = ""
         self._sequence = 0
         self._realtime_session_id = ""
@@ -308,7 +310,7 @@ class CallSession:
             edge_id=self._around.edge_id,
             state=state,
             profile=self.caller.profile.name,
-            epoch=current.epoch if current else 0,
+            epoch=self._arbiter.last_epoch,
             talker_id=current.talker_id if current else "",
             end_reason=reason,
         )

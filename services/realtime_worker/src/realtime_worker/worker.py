@@ -1,10 +1,11 @@
 """The realtime worker as a service: start, ready, drain, stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from common import logs, subjects
+from common.background import Background
 from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
@@ -44,7 +45,7 @@ class RealtimeWorker:
         self._outcomes = outcomes
         self._warm = warm
         self._drain_deadline_s = drain_deadline_s
-        self._background: list[asyncio.Task[None]] = []
+        self._background = Background()
         self._has_started = False
         self._stop_offers: Callable[[], Awaitable[None]] | None = None
 
@@ -54,10 +55,9 @@ class RealtimeWorker:
             return "starting"
         if self._switchboard.slots.is_draining:
             return "draining"
-        for task in self._background:
-            if task.done():
-                return f"{task.get_name()} has failed"
-        return None if self._bus.is_connected else "NATS is not connected"
+        if not self._bus.is_connected:
+            return "NATS is not connected"
+        return self._background.failed()
 
     async def start(self) -> None:
         """Connect and take offers."""
@@ -69,14 +69,14 @@ class RealtimeWorker:
             ("outcomes", self._outcomes.run()),
             ("warm sessions", self._warm.run()),
         ):
-            self._in_background(name, work)
+            self._background.start(name, work)
         await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
         await self._bus.subscribe(subjects.talker(self._talker_id), self._switchboard.on_command)
         self._stop_offers = await self._bus.subscribe(
             subjects.offer("realtime"), self._switchboard.on_offer, queue="realtime"
         )
         # Last, and over the same connection: whoever hears us can offer us a call.
-        self._in_background("heartbeat", self._beat())
+        self._background.start("heartbeat", self._beat())
         self._has_started = True
         log.info("taking calls", extra=logs.fields(talker=self._talker_id))
 
@@ -101,21 +101,8 @@ class RealtimeWorker:
         if self._has_started:
             await self._facts.settle(_FACTS_SETTLE_S)
             await self._publish_heartbeat(is_farewell=True)
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.stop()
         await self._bus.close()
-
-    def _in_background(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._supervised(name, work), name=name)
-        self._background.append(task)
-
-    async def _supervised(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """None of these ends by itself; if one fails the worker is not ready, and says why."""
-        try:
-            await work
-        except Exception:
-            log.exception("background work failed", extra=logs.fields(work=name))
 
     async def _beat(self) -> None:
         while True:

@@ -5,14 +5,17 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
-from common import audio, metrics
+from common import audio, logs, metrics
 from common.audio import RawRecord
 from common.bus.connection import Bus
+from common.errors import LocalProtocolError
+
+log = logs.get("batcher")
 
 MAX_TICK_S: Final = 0.005
 """Longest wait of an urgent record for its batch; with few calls there is little to gather and the wait is shorter."""
 
-LAZY_S: Final = 0.05
+LAZY_S: Final = 0.1
 """Longest wait of a record that is in no hurry, such as audio the carrier will play much later."""
 
 _TICK_PER_CALL_S: Final = 0.00025
@@ -33,55 +36,91 @@ class Batcher:
         self._bus = bus
         self._tick = tick
         self._reply = reply
-        self._waiting: defaultdict[str, list[RawRecord]] = defaultdict(list)
+        self._urgent: defaultdict[str, list[RawRecord]] = defaultdict(list)
+        self._lazy: defaultdict[tuple[str, int], list[RawRecord]] = defaultdict(list)
         self._due = asyncio.Event()
-        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
-        self._is_urgent = False
+        self._is_ticking = False
+        self._is_lazy_waiting = False
+        self._is_lazy_due = False
         self._moved = metrics.AUDIO_FRAMES.labels(direction)
         self._dropped = metrics.AUDIO_DROPPED.labels(direction, "disconnected")
+        self._refused = metrics.AUDIO_DROPPED.labels(direction, "malformed")
 
     def add(self, subject: str, record: RawRecord, *, is_urgent: bool = True) -> None:
-        """Queue one record for the receiver behind `subject`. Records of a subject keep their order."""
-        self._waiting[subject].append(record)
-        if self._timer is None:
-            self._schedule(self._tick() if is_urgent else LAZY_S, is_urgent)
-        elif is_urgent and not self._is_urgent:
-            self._timer.cancel()
-            self._schedule(self._tick(), is_urgent)
+        """Queue one record for the receiver behind `subject`. The records of a call keep their order.
 
-    def _schedule(self, after_s: float, is_urgent: bool) -> None:
-        loop = asyncio.get_running_loop()
-        self._is_urgent = is_urgent
-        self._timer = loop.call_later(after_s, self._due.set) if after_s else loop.call_soon(self._due.set)
+        An urgent record takes along what waits of its call, not what waits of others: they want company.
+        """
+        if is_urgent:
+            waiting = self._urgent[subject]
+            if self._lazy and (held := self._lazy.pop((subject, record[0]), None)):
+                waiting += held
+            waiting.append(record)
+            if not self._is_ticking:
+                self._is_ticking = True
+                tick = self._tick()
+                loop = asyncio.get_running_loop()
+                _ = loop.call_later(tick, self._due.set) if tick else loop.call_soon(self._due.set)
+        else:
+            self._lazy[subject, record[0]].append(record)
+            if not self._is_lazy_waiting:
+                self._is_lazy_waiting = True
+                asyncio.get_running_loop().call_later(LAZY_S, self._on_lazy_due)
+
+    def _on_lazy_due(self) -> None:
+        self._is_lazy_waiting, self._is_lazy_due = False, True
+        self._due.set()
 
     async def run(self) -> None:
         """Publish batches as they fall due, until cancelled."""
         while True:
             await self._due.wait()
             self._due.clear()
-            self._timer = None
-            waiting, self._waiting = self._waiting, defaultdict(list)
-            for subject, records in waiting.items():
+            for subject, records in self._take().items():
                 await self._publish(subject, records)
+
+    def _take(self) -> dict[str, list[RawRecord]]:
+        due, self._urgent = self._urgent, defaultdict(list)
+        self._is_ticking = False
+        if self._is_lazy_due:
+            self._is_lazy_due = False
+            lazy, self._lazy = self._lazy, defaultdict(list)
+            for (subject, _), records in lazy.items():
+                due[subject] += records
+        return due
 
     async def _publish(self, subject: str, records: list[RawRecord]) -> None:
         for batch in split(records):
-            if await self._bus.publish(subject, audio.encode(batch), reply=self._reply(subject)):
+            try:
+                payload = audio.encode(batch)
+            except LocalProtocolError:
+                await self._publish_what_can_be(subject, batch)
+                continue
+            if await self._bus.publish(subject, payload, reply=self._reply(subject)):
                 self._moved.inc(len(batch))
             else:
                 self._dropped.inc(len(batch))
 
+    async def _publish_what_can_be(self, subject: str, records: list[RawRecord]) -> None:
+        """One call's impossible record must not silence the others, nor end `run`."""
+        sound = [record for record in records if audio.is_encodable(record)]
+        self._refused.inc(len(records) - len(sound))
+        log.error("audio records refused", extra=logs.fields(count=len(records) - len(sound)))
+        if sound:
+            await self._publish(subject, sound)
+
 
 def split(records: list[RawRecord], limit: int = audio.MAX_BATCH_BYTES) -> list[list[RawRecord]]:
-    """The records in order, cut into batches whose payloads stay under `limit` bytes (one record at least)."""
-    if len(records) * audio.MAX_PAYLOAD_BYTES <= limit or sum(len(record[5]) for record in records) <= limit:
+    """The records in order, cut into batches of at most `limit` bytes as they travel (one record at least)."""
+    if len(records) * audio.RECORD_BYTES + sum(len(record[5]) for record in records) <= limit:
         return [records]
     batches: list[list[RawRecord]] = [[]]
-    size = 0
+    total = 0
     for record in records:
-        if batches[-1] and size + len(record[5]) > limit:
+        size = audio.RECORD_BYTES + len(record[5])
+        if batches[-1] and total + size > limit:
             batches.append([])
-            size = 0
+            total = 0
         batches[-1].append(record)
-        size += len(record[5])
+        total += size
     return batches

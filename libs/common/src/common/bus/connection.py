@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, SlowConsumerError
@@ -23,8 +23,39 @@ Handler = Callable[[Msg], bytes | None]
 _PROBE_PERIOD_S: Final = 0.5
 _PROBE_TIMEOUT_S: Final = 0.5
 _PROBE_MISSES: Final = 2
+_CLOSE_WITHIN_S: Final = 1.0
+_MAX_UNSENT_BYTES: Final = 1024 * 1024
+"""What may wait for the socket. At twice of it nats-py would make publishers wait, without end if the server hangs."""
 _PENDING_MESSAGES: Final = 5_000
 _PENDING_BYTES: Final = 4 * 1024 * 1024
+
+
+class _Client(Client):
+    """nats-py, with three gaps of 2.16 filled."""
+
+    def abort(self) -> None:
+        """Drop the socket and what was not sent: closing would wait until a dead server has taken everything."""
+        self._pending: list[bytes] = []
+        self._pending_data_size = 0
+        self._abort_socket()
+
+    def _abort_socket(self) -> None:
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """nats-py forgets the socket of an attempt that failed without closing it."""
+        self._abort_socket()
+        await super()._connect_to_server(s)
+
+    async def _process_pong(self) -> None:
+        """The answer to a probe that was given up: nats-py would set its cancelled waiter and end its read loop."""
+        if self._pongs and self._pongs[0].done():
+            self._pongs.pop(0)
+            self._pings_outstanding = 0
+        else:
+            await super()._process_pong()
 
 
 class Bus:
@@ -33,9 +64,13 @@ class Bus:
     def __init__(self, servers: list[str], name: str) -> None:
         self._servers = servers
         self._name = name
-        self._client = Client()
-        self._watchdog: asyncio.Task[None] | None = None
+        self._client = _Client()
+        self._has_tried = False
         self._is_closing = False
+        self._watchdog: asyncio.Task[None] | None = None
+        self._last_error = ""
+        self.unanswered_probes = 0
+        """How often in a row the server did not answer in time; 0 while all is well."""
         self.last_event_at: float = 0.0
         """When the connection last came or went (monotonic): evidence right after it is not to be trusted."""
 
@@ -53,45 +88,60 @@ class Bus:
         """Connect, trying until it works; each failure is said once a try."""
         for wait in backoff.delays(0.25, 5.0):
             try:
-                await self._client.connect(
-                    servers=self._servers,
-                    name=self._name,
-                    connect_timeout=1,
-                    reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, slept as a float
-                    max_reconnect_attempts=-1,
-                    ping_interval=2,
-                    max_outstanding_pings=2,
-                    drain_timeout=2,
-                    error_cb=self._on_error,
-                    disconnected_cb=self._on_disconnected,
-                    reconnected_cb=self._on_reconnected,
-                )
+                await self._connect_once()
                 break
             except (OSError, NatsError, TimeoutError) as error:
-                log.warning("NATS is not reachable, trying again", extra=logs.fields(error=type(error).__name__))
+                why = self._last_error or type(error).__name__
+                log.warning("NATS is not reachable, trying again", extra=logs.fields(error=why))
                 await asyncio.sleep(wait)
         self._note_event(1)
         self._watchdog = asyncio.create_task(self._watch())
 
+    async def _connect_once(self) -> None:
+        """Without a limit nats-py would never come back from its first attempt; once connected, it may try for ever."""
+        self._client = _Client()
+        self._has_tried = True
+        await self._client.connect(
+            servers=self._servers,
+            name=self._name,
+            connect_timeout=1,
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, slept as a float
+            max_reconnect_attempts=1,
+            ping_interval=2,
+            max_outstanding_pings=2,
+            drain_timeout=2,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+        )
+        self._client.options["max_reconnect_attempts"] = -1
+
     async def close(self) -> None:
-        """Send what is buffered and disconnect."""
+        """Send what is buffered and disconnect, within about a second, whatever state the connection is in."""
         self._is_closing = True
         if self._watchdog is not None:
             self._watchdog.cancel()
-        if not self._client.is_connected:
-            await self._client.close()
+        if not self._has_tried:
             return
-        try:
-            await asyncio.wait_for(self._client.flush(), 1)
-        except (NatsError, TimeoutError):
-            log.warning("closing before NATS took everything")
+        if not await self._is_flushed():
+            self._client.abort()
         await self._client.close()
+
+    async def _is_flushed(self) -> bool:
+        if not self._client.is_connected:
+            return False
+        try:
+            await asyncio.wait_for(self._client.flush(), _CLOSE_WITHIN_S)
+        except (NatsError, OSError, TimeoutError):
+            log.warning("closing before NATS took everything")
+            return False
+        return True
 
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
     ) -> bool:
-        """Send, at most once. False if it could not be sent: not connected, or the buffer is full."""
-        if not self._client.is_connected:
+        """Send, at most once, without waiting. False if it could not be sent: not connected, or too much is unsent."""
+        if not self._client.is_connected or self._client.pending_data_size > _MAX_UNSENT_BYTES:
             return False
         try:
             await self._client.publish(subject, payload, reply=reply, headers=headers)
@@ -102,6 +152,8 @@ class Bus:
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         """Ask one process. Raises `UpstreamUnavailable` (nobody there) or `DeadlineExceeded` (no answer)."""
+        if self._client.pending_data_size > _MAX_UNSENT_BYTES:
+            raise UpstreamUnavailable("the bus takes nothing")
         try:
             return (await self._client.request(subject, payload, timeout=timeout_s)).data
         except NoRespondersError as error:
@@ -134,35 +186,35 @@ class Bus:
 
     async def _watch(self) -> None:
         """nats-py can wait for minutes on a half-open socket (nats.py #671): probe, and abort what does not answer."""
-        misses = 0
         while True:
             await asyncio.sleep(_PROBE_PERIOD_S)
-            if not self._client.is_connected:
-                misses = 0
+            if not self._client.is_connected or await self._answers():
+                self.unanswered_probes = 0
                 continue
-            started = time.monotonic()
-            try:
-                await asyncio.wait_for(self._client.flush(), _PROBE_TIMEOUT_S)
-            except (NatsError, TimeoutError, OSError):
-                misses += 1
-            else:
-                metrics.NATS_RTT.observe(time.monotonic() - started)
-                misses = 0
-            if misses >= _PROBE_MISSES:
-                misses = 0
-                self._abort()
+            self.unanswered_probes += 1
+            if self.unanswered_probes >= _PROBE_MISSES:
+                self.unanswered_probes = 0
+                await self._reconnect()
 
-    def _abort(self) -> None:
-        transport = getattr(self._client, "_transport", None)
-        writer = getattr(transport, "_io_writer", None)
-        if writer is not None:
-            log.warning("NATS does not answer; aborting the connection")
-            metrics.NATS_WATCHDOG_ABORTS.inc()
-            writer.transport.abort()
+    async def _answers(self) -> bool:
+        """One round trip. `rtt`, since `flush` claims success without one when nats-py's read loop has ended."""
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):  # wait_for of 3.11 can swallow a cancellation
+                metrics.NATS_RTT.observe(await self._client.rtt())
+        except (NatsError, TimeoutError, OSError):
+            return False
+        return True
+
+    async def _reconnect(self) -> None:
+        log.warning("NATS does not answer; aborting the connection")
+        metrics.NATS_WATCHDOG_ABORTS.inc()
+        self._client.abort()
+        await self._client.force_reconnect()
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
             metrics.NATS_SLOW_CONSUMER.inc()
+        self._last_error = str(error) if isinstance(error, NatsError) else type(error).__name__
         log.debug("bus error", extra=logs.fields(error=type(error).__name__))
 
     async def _on_disconnected(self) -> None:

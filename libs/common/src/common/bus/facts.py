@@ -29,6 +29,11 @@ class FactWriter:
         self._unacknowledged: OrderedDict[str, tuple[AnyFact, float]] = OrderedDict()
         self._new: asyncio.Queue[AnyFact] = asyncio.Queue()
 
+    @property
+    def pending(self) -> int:
+        """How many facts the stream has not acknowledged yet."""
+        return len(self._unacknowledged)
+
     async def start(self) -> None:
         """Subscribe to acknowledgements. Call once the bus is connected, then keep `run` running."""
         self._inbox = self._bus.new_inbox()
@@ -47,7 +52,9 @@ class FactWriter:
         """Publish new facts as they come and old ones again, until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await self._publish(await asyncio.wait_for(self._new.get(), _RETRY_AFTER_S))
+                async with asyncio.timeout(_RETRY_AFTER_S):  # wait_for of 3.11 can swallow a cancellation
+                    fact = await self._new.get()
+                await self._publish(fact)
             await self._retry()
 
     async def settle(self, timeout_s: float) -> None:

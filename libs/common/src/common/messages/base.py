@@ -10,7 +10,10 @@ M = TypeVar("M")
 
 
 class Message(BaseModel):
-    """A frozen message. Readers ignore fields they do not know, so newer writers may add some."""
+    """A frozen message. Readers ignore fields they do not know, so newer writers may add some.
+
+    `decode` says so once more, for parts that refuse unknown fields where people write them (`AgentProfile`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -23,13 +26,21 @@ class Message(BaseModel):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read one message. Raises `RemoteProtocolError`, which never quotes the content."""
-        return decode_as(TypeAdapter(cls), data)
+        try:
+            return cls.model_validate_json(data, extra="ignore")
+        except ValidationError as error:
+            raise _malformed(error) from None
 
 
 def decode_as(adapter: TypeAdapter[M], data: bytes) -> M:
-    """Read a message of a union. Raises `RemoteProtocolError`, which names fields but never quotes the content."""
+    """Read a message of a union. Raises `RemoteProtocolError`, which never quotes the content."""
     try:
-        return adapter.validate_json(data)
+        return adapter.validate_json(data, extra="ignore")
     except ValidationError as error:
-        fields = sorted({".".join(str(part) for part in each["loc"]) or "body" for each in error.errors()})
-        raise RemoteProtocolError(f"malformed message: {', '.join(fields)[:200]}") from None
+        raise _malformed(error) from None
+
+
+def _malformed(error: ValidationError) -> RemoteProtocolError:
+    """Which fields are wrong, not what was in them."""
+    fields = sorted({".".join(str(part) for part in each["loc"]) or "body" for each in error.errors()})
+    return RemoteProtocolError(f"malformed message: {', '.join(fields)[:200]}")

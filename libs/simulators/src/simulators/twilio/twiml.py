@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import SplitResult, urljoin, urlsplit
 from xml.etree.ElementTree import Element, ParseError
 
-import defusedxml  # type: ignore[import-untyped]  # no types of its own
+import defusedxml
 from defusedxml import ElementTree
 
 from simulators.twilio.notices import TwilioError

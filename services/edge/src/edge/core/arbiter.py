@@ -206,6 +206,11 @@ class Arbiter:
         return self._current
 
     @property
+    def last_epoch(self) -> int:
+        """The highest epoch given out so far; whoever carries the call next goes on above it."""
+        return self._epoch
+
+    @property
     def is_over(self) -> bool:
         """True once the call has ended."""
         return self._is_over

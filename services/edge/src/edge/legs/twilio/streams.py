@@ -78,14 +78,19 @@ class TwilioStreams:
             metrics.CALLS_REJECTED.labels("inbound", "twilio", "no_agent").inc()
             stream.refuse("no_agent")
             return
+        if not self._bus.is_connected:
+            metrics.CALLS_REJECTED.labels("inbound", "twilio", "bus_down").inc()
+            stream.close()  # Twilio comes back to /twilio/resume, which answers with a sentence
+            return
         if self._calls.carries(token.call_sid):
             self._refuse_second(stream)
             return
         with self._calls.joining(token.call_sid):
-            if not await self._is_ours(token):
+            last_epoch = await self._claimed(token)
+            if last_epoch is None:
                 self._refuse_second(stream)
             elif stream.is_alive:
-                caller = Caller(token.call_sid, token.caller, token.dialled, profile)
+                caller = Caller(token.call_sid, token.caller, token.dialled, profile, last_epoch)
                 stream.accept(self._calls.start(caller, stream))
                 log.info("stream joined", extra=logs.fields(call=caller.call_id))
 
@@ -103,15 +108,19 @@ class TwilioStreams:
         await self._registry.spend(token.nonce)
         return token
 
-    async def _is_ours(self, token: StreamToken) -> bool:
-        """False if the call's leg lives at another edge already: a second stream would be a second voice."""
+    async def _claimed(self, token: StreamToken) -> int | None:
+        """The highest epoch the call is known to have had, once it is ours; it goes up from there.
+
+        None if its leg lives at another edge already: a second stream would be a second voice.
+        """
         entry = CallEntry(edge_id=self._edge_id, state="live", profile=token.profile)
         held = await self._registry.claim(token.call_sid, entry)
         if held is None:
-            return True
+            return 0
         if held.entry.state == "live" and await self._lives_at(held.entry.edge_id, token.call_sid):
-            return False
-        return await self._registry.claim(token.call_sid, entry, over=held) is None
+            return None
+        ours = entry.model_copy(update={"epoch": held.entry.epoch})
+        return held.entry.epoch if await self._registry.claim(token.call_sid, ours, over=held) is None else None
 
     async def _lives_at(self, edge_id: str, call_id: str) -> bool:
         """Ask the edge that the registry names. No answer: it does not."""

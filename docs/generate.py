@@ -1,0 +1,67 @@
+"""Draws every state machine from its table into docs/generated: `python docs/generate.py`, or `--check` to compare."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from common.fsm import mermaid
+from edge.core import arbiter
+from realtime_worker.core import floor
+
+GENERATED = Path(__file__).parent / "generated"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One state machine: where its table is, how it begins, what it is."""
+
+    table_name: str
+    about: str
+    table: Mapping[tuple[Any, Any], Enum]
+    start: Enum
+
+
+MACHINES = (
+    Drawn(
+        "edge.core.arbiter.TABLE",
+        "The search for a talker of one call",
+        arbiter.TABLE,
+        arbiter.Seeking.IDLE,
+    ),
+    Drawn(
+        "realtime_worker.core.floor.FLOOR",
+        "Whose move it is in one speech session",
+        floor.FLOOR,
+        floor.Floor.QUIET,
+    ),
+)
+
+
+def pages() -> dict[Path, str]:
+    """Every generated file and what belongs into it."""
+    drawings = (
+        f"\n## {drawn.about}\n\n`{drawn.table_name}`\n\n```mermaid\n{mermaid(drawn.table, drawn.start)}```\n"
+        for drawn in MACHINES
+    )
+    head = "# State machines\n\nGenerated from the tables in the code by `python docs/generate.py`; do not edit.\n"
+    return {GENERATED / "state-machines.md": head + "".join(drawings)}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or with `--check` say which are out of date; 1 if any is."""
+    stale = [path for path, text in pages().items() if not path.is_file() or path.read_text("utf-8") != text]
+    if arguments == ["--check"]:
+        for path in stale:
+            print(f"{path.name} is out of date: run `python docs/generate.py`", file=sys.stderr)  # noqa: T201
+        return 1 if stale else 0
+    GENERATED.mkdir(exist_ok=True)
+    for path in stale:
+        path.write_text(pages()[path], "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

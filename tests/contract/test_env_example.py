@@ -1,0 +1,45 @@
+"""`.env.example` and the services' settings say the same: every setting, its default, no other."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from common.settings import ServiceSettings
+from edge.settings import EdgeSettings
+from realtime_worker.settings import RealtimeWorkerSettings
+
+EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
+SERVICES: tuple[type[ServiceSettings], ...] = (EdgeSettings, RealtimeWorkerSettings)
+FIELDS = {name.upper(): field for service in SERVICES for name, field in service.model_fields.items()}
+ENTRIES = {
+    name: (is_default == "#", value, comment)
+    for comment, is_default, name, value in re.findall(r"^# (.*)\n(#?)([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE)
+}
+
+
+def test_every_setting_of_every_service_is_there_and_nothing_else() -> None:
+    assert set(ENTRIES) == set(FIELDS)
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_a_setting_shows_its_default_and_says_what_it_is(name: str) -> None:
+    is_default, value, comment = ENTRIES[name]
+    field = FIELDS[name]
+    assert comment.startswith(field.description or "?")
+    if field.is_required():
+        assert (is_default, value) == (False, "")
+    else:
+        assert is_default
+        assert value == written(field)
+
+
+def written(field: FieldInfo) -> str:
+    """A default as one would write it into the file."""
+    default: Any = field.default
+    if default is None or isinstance(default, SecretStr):
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(default)

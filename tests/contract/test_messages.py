@@ -1,0 +1,201 @@
+"""Golden JSON of everything that travels or is stored: other versions of us read it, so a change must be on purpose."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from pydantic import TypeAdapter
+
+from common.conversation import Turn
+from common.messages import commands, facts, heartbeat, offers, outcome
+from common.messages.base import Message, decode_as
+from common.messages.commands import EndReason
+from common.messages.offers import HandoverReason
+from common.profile import AgentProfile, Limits, SemanticVad, Sentences, Transcription
+from edge.registry import CallEntry
+
+GOLDENS = Path(__file__).parents[1] / "data" / "messages"
+
+PROFILE = AgentProfile(
+    name="support-ja",
+    numbers=("+815012345678", "*"),
+    language="ja",
+    voice="cedar",
+    model="gpt-realtime-2.1",
+    greeting="もしもし、本日のご用件は何でしょうか？",
+    instructions="Help.",
+    turn_detection=SemanticVad(eagerness="low"),
+    transcription=Transcription(model="gpt-transcribe", prompt="予約"),
+    noise_reduction="near_field",
+    limits=Limits(max_call_s=600, max_output_tokens=4_096),
+    sentences=Sentences(unavailable="Later.", interrupted="Lost.", say_language="ja-JP"),
+)
+TURN = Turn(speaker="agent", item_id="item_1", text="We are", start_ms=2_300, end_ms=4_000, is_interrupted=True)
+
+_CALL: dict[str, Any] = {"call_id": "CA1", "epoch": 2}
+_FACT: dict[str, Any] = {**_CALL, "fact_id": "fact-1", "at_ms": 5_000}
+
+EXAMPLES: tuple[Message, ...] = (
+    commands.Ready(**_CALL, talker_id="worker-1", realtime_session_id="sess_1", is_warm=True, open_ms=120),
+    commands.Clear(**_CALL, through_sequence=41, onset_ms=3_900),
+    commands.HandoverPlease(
+        **_CALL,
+        talker_id="worker-1",
+        reason=HandoverReason.UPSTREAM_FAILED,
+        error_code="throttled",
+        is_retryable=False,
+    ),
+    commands.HangUp(**_CALL, talker_id="worker-1"),
+    commands.WhoCarries(call_id="CA1"),
+    commands.LegState(is_alive=True),
+    commands.CutOver(is_granted=True, leg_clock_ms=1_500),
+    commands.Heard(item_id="item_1", heard_ms=1_640),
+    commands.Release(**_CALL, reason="talker_lost"),
+    commands.Digits(**_CALL, digits="12*#"),
+    offers.Offer(**_CALL, edge_id="edge-1", reason=HandoverReason.TALKER_LOST, profile=PROFILE, conversation=(TURN,)),
+    offers.Accepted(talker_id="worker-1"),
+    offers.Refused(talker_id="worker-1", reason="draining"),
+    heartbeat.Heartbeat(
+        kind="realtime_worker",
+        process_id="worker-1",
+        calls=3,
+        capacity=50,
+        is_draining=True,
+        is_farewell=True,
+        loop_lag_ms=2,
+    ),
+    outcome.Outcome(
+        talker_id="worker-1",
+        model="gpt-realtime-2.1",
+        attempt="response",
+        is_ok=False,
+        error_code="throttled",
+        latency_ms=950,
+    ),
+    facts.CallStarted(
+        **_FACT,
+        leg="twilio",
+        edge_id="edge-1",
+        profile="support-ja",
+        caller_number="+14155550100",
+        dialled_number="+815012345678",
+        started_at="2026-11-20T13:24:39Z",
+    ),
+    facts.EpochChanged(
+        **_FACT,
+        talker_id="worker-1",
+        reason=HandoverReason.START,
+        realtime_session_id="sess_1",
+        ready_after_ms=210,
+    ),
+    facts.TurnStarted(**_FACT, speaker="agent", item_id="item_1", response_ms=640),
+    facts.CallerSaid(**_FACT, item_id="item_2", text="Are you open?", start_ms=1_000, end_ms=2_000),
+    facts.AgentSaid(
+        **_FACT,
+        item_id="item_1",
+        text="We are",
+        start_ms=2_300,
+        end_ms=4_000,
+        heard_ms=1_640,
+        audio_ms=5_200,
+        is_interrupted=True,
+    ),
+    facts.BargedIn(**_FACT, item_id="item_1", onset_ms=3_900, heard_ms=1_640),
+    facts.DigitsPressed(**_FACT, digits="12*#"),
+    facts.UsageReported(
+        **_FACT,
+        response_id="resp_1",
+        model="gpt-realtime-2.1",
+        input_text_tokens=1,
+        input_audio_tokens=2,
+        cached_text_tokens=3,
+        cached_audio_tokens=4,
+        output_text_tokens=5,
+        output_audio_tokens=6,
+    ),
+    facts.CallEnded(**_FACT, reason=EndReason.CALLER_HANGUP, duration_ms=62_000),
+    CallEntry(
+        edge_id="edge-1",
+        state="ended",
+        profile="support-ja",
+        epoch=2,
+        talker_id="worker-1",
+        end_reason=EndReason.CALLER_HANGUP,
+    ),
+)
+
+Union: TypeAlias = TypeAdapter[Any]
+UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
+    "EdgeCommand": (commands.EdgeCommand, frozenset({"Ready", "Clear", "HandoverPlease", "HangUp", "WhoCarries"})),
+    "TalkerCommand": (commands.TalkerCommand, frozenset({"Release", "Digits"})),
+    "OfferAnswer": (offers.OfferAnswer, frozenset({"Accepted", "Refused"})),
+    "Fact": (
+        facts.Fact,
+        frozenset(
+            {
+                "CallStarted",
+                "EpochChanged",
+                "TurnStarted",
+                "CallerSaid",
+                "AgentSaid",
+                "BargedIn",
+                "DigitsPressed",
+                "UsageReported",
+                "CallEnded",
+            }
+        ),
+    ),
+}
+
+
+def _name(message: Message) -> str:
+    return type(message).__name__
+
+
+def _golden(name: str) -> bytes:
+    return (GOLDENS / f"{name}.json").read_bytes()
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=_name)
+def test_a_message_travels_as_it_always_did(message: Message) -> None:
+    written = json.loads(message.encode())
+    assert written == json.loads(_golden(_name(message))), (
+        "the wire format changed: keep old readers working (new fields get defaults), then write "
+        f"tests/data/messages/{_name(message)}.json anew:\n{json.dumps(written, ensure_ascii=False, indent=2)}"
+    )
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=_name)
+def test_what_was_written_before_is_still_read(message: Message) -> None:
+    assert type(message).decode(_golden(_name(message))) == message
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=_name)
+def test_an_example_differs_from_every_default_so_that_no_field_goes_unseen(message: Message) -> None:
+    for name, field in type(message).model_fields.items():
+        if name not in ("version", "type", "kind") or isinstance(message, heartbeat.Heartbeat):
+            assert name == "version" or getattr(message, name) != field.get_default(), name
+
+
+@pytest.mark.parametrize("union", UNIONS)
+def test_each_message_of_a_union_is_read_as_its_own_kind(union: str) -> None:
+    adapter, members = UNIONS[union]
+    for name in members:
+        assert type(decode_as(adapter, _golden(name))).__name__ == name
+
+
+def _subclasses(cls: type[Message]) -> set[type[Message]]:
+    return {each for sub in cls.__subclasses__() for each in {sub} | _subclasses(sub)}
+
+
+def test_every_message_there_is_has_its_golden_file_and_no_file_is_left_over() -> None:
+    ours = ("common.", "edge.", "realtime_worker.")
+    defined = {each.__name__ for each in _subclasses(Message) if each.__module__.startswith(ours)}
+    public = {name for name in defined if not name.startswith("_")}
+    assert {_name(message) for message in EXAMPLES} == public
+    assert {path.stem for path in GOLDENS.glob("*.json")} == public
+
+
+def test_every_fact_is_a_member_of_the_union_readers_use() -> None:
+    assert {each.__name__ for each in _subclasses(facts._Fact)} == UNIONS["Fact"][1]
