@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import pcmu
-from edge.core.playout import AHEAD_BYTES, AgentBegan, AgentTurn, Output, Playout, SendAudio
+from edge.core.playout import AHEAD_BYTES, AgentBegan, AgentTurn, Gap, Output, Playout, SendAudio
 
 FRAME = pcmu.FRAME_BYTES
 
@@ -34,6 +34,27 @@ def test_the_first_audio_of_an_item_says_that_the_agent_began_and_goes_out_with_
     outputs = playout.audio(1, audio(20), 10.0)
     assert outputs == (AgentBegan("item-1", 1, 4_200), SendAudio(audio(20), "1:0:160"))
     assert not begun(playout.audio(1, audio(20), 10.0))
+
+
+def test_audio_that_comes_after_the_carrier_ran_dry_within_a_turn_is_a_gap() -> None:
+    playout = Playout()
+    playout.begin_item("a", 1, 0)
+    (first,) = sent(playout.audio(1, audio(200), 0.0))
+    playout.mark(first.mark, 0.2)
+    (gap,) = [output for output in playout.audio(1, audio(200), 0.65) if isinstance(output, Gap)]
+    assert gap.seconds == pytest.approx(0.45)
+
+
+def test_audio_in_time_and_the_silence_between_turns_are_no_gaps() -> None:
+    playout = Playout()
+    playout.begin_item("a", 1, 0)
+    outputs = [playout.audio(1, audio(200), 0.0), playout.audio(1, audio(200), 0.1)]
+    for output in sent(outputs[0]) + sent(outputs[1]):
+        playout.mark(output.mark, 0.4)
+    playout.end_item("a", 0.4)
+    playout.begin_item("b", 1, 0)
+    outputs.append(playout.audio(1, audio(200), 9.0))
+    assert not [note for output in outputs for note in output if isinstance(note, Gap)]
 
 
 def test_marks_name_epoch_generation_and_position_in_bytes() -> None:

@@ -53,6 +53,9 @@ TRUNCATE_ERRORS = Counter("trunkline_truncate_errors", "Truncations the model re
 # --- media path -----------------------------------------------------------------------------------------------------
 AUDIO_FRAMES = Counter("trunkline_audio_frames", "Audio records moved", ["direction"])
 AUDIO_DROPPED = Counter("trunkline_audio_frames_dropped", "Audio records not delivered", ["direction", "reason"])
+AUDIO_GAP = Histogram(
+    "trunkline_audio_gap_seconds", "Silence within an agent turn because its audio came late", buckets=_TURN_BUCKETS
+)
 STALE_EPOCH_FRAMES = Counter(
     "trunkline_audio_stale_epoch_frames", "Agent records of a talker that is not the current one; dropped"
 )

@@ -102,6 +102,8 @@ class AgentVoice:
                     self._began(output)
                 case playout.AgentTurn():
                     self._turn_over(output)
+                case playout.Gap(seconds):
+                    metrics.AUDIO_GAP.observe(seconds)
                 case _:
                     assert_never(output)
 

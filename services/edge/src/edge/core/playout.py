@@ -49,7 +49,14 @@ class AgentTurn:
     is_interrupted: bool
 
 
-Output: TypeAlias = SendAudio | AgentBegan | AgentTurn
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The carrier had played everything in the middle of a turn: the caller heard silence where speech was due."""
+
+    seconds: float
+
+
+Output: TypeAlias = SendAudio | AgentBegan | AgentTurn | Gap
 
 
 @dataclass(slots=True)
@@ -96,14 +103,16 @@ class Playout:
         if not chunk:
             return ()
         item = self._newest(epoch)
-        began: tuple[Output, ...] = ()
+        notes: tuple[Output, ...] = ()
         if not item.size:
             item.start = self._queued
             item.began_at = now + (self._queued - self.heard(now)) / pcmu.SAMPLE_RATE_HZ
-            began = (AgentBegan(item.item_id, epoch, item.answers_ms),)
+            notes = (AgentBegan(item.item_id, epoch, item.answers_ms),)
+        elif not self._marks:
+            notes = (Gap(now - self._played_at),)
         item.size += len(chunk)
         self._held.append((epoch, chunk))
-        return began + self._send(now)
+        return notes + self._send(now)
 
     def text(self, epoch: int, offset_ms: int, piece: str) -> None:
         """What is being said at `offset_ms` of the newest item, which may be complete: text can lag behind audio."""
