@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import REGISTRY
 
 from common import pcmu
 from common.audio import Kind, RawRecord
@@ -94,7 +95,17 @@ def test_the_first_audio_of_an_item_tells_how_long_the_caller_waited(stage: Stag
     stage.record(Kind.AUDIO, pcmu.silence(20))
     started = [fact for fact in stage.facts if isinstance(fact, TurnStarted)]
     assert [(fact.item_id, fact.response_ms) for fact in started] == [("greeting", None), ("answer", 700)]
-    assert stage.voice.first_spoke_at == stage.now
+
+
+def test_the_time_to_the_first_word_of_a_call_is_measured_once_and_at_once(stage: Stage) -> None:
+    def measured() -> float:
+        return REGISTRY.get_sample_value("trunkline_call_setup_seconds_count", {"carrier": "twilio"}) or 0
+
+    before = measured()
+    stage.say("greeting", 20)
+    assert measured() == before + 1
+    stage.say("answer", 20)
+    assert measured() == before + 1
 
 
 def test_a_barge_in_clears_the_carrier_and_answers_what_was_heard(stage: Stage) -> None:

@@ -75,7 +75,6 @@ class CallSession:
         self._arbiter = Arbiter(now, caller.profile.limits.max_call_s, caller.last_epoch)
         self._audio_subject = ""
         self._sequence = 0
-        self._realtime_session_id = ""
         self._began_at = now
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._end: EndReason | None = None
@@ -124,8 +123,6 @@ class CallSession:
         self.leg.close()
         await asyncio.sleep(LAST_WORDS_WITHIN_S)
         duration_ms = round((now - self._began_at) * 1000)
-        if (spoke_at := self._voice.first_spoke_at) is not None:
-            metrics.CALL_SETUP.labels("twilio").observe(spoke_at - self._began_at)
         self._tell(CallEnded(call_id=self.caller.call_id, reason=reason, duration_ms=duration_ms))
         log.info("call ended", extra=logs.fields(call=self.caller.call_id, reason=reason, duration_ms=duration_ms))
         return {
@@ -177,8 +174,7 @@ class CallSession:
 
     def on_ready(self, ready: Ready) -> CutOver:
         """A talker's session is ready: it is cut over to, or told that it came too late."""
-        self._realtime_session_id = ready.realtime_session_id
-        self._feed(arbitration.TalkerReady(ready.epoch, ready.talker_id))
+        self._feed(arbitration.TalkerReady(ready.epoch, ready.talker_id, ready.realtime_session_id))
         is_granted = self._arbiter.current == arbitration.Talker(ready.talker_id, ready.epoch)
         return CutOver(is_granted=is_granted, leg_clock_ms=self._clock.at(time.monotonic()))
 
@@ -268,7 +264,7 @@ class CallSession:
                 call_id=self.caller.call_id,
                 talker_id=cut.talker.talker_id,
                 reason=cut.reason,
-                realtime_session_id=self._realtime_session_id,
+                realtime_session_id=cut.realtime_session_id,
                 ready_after_ms=round(cut.waited_s * 1000),
                 **self._when(),
             )

@@ -28,8 +28,8 @@ class AgentVoice:
         self._cleared: Clear | None = None
         self._heard = Heard()
         self._epoch = 0
-        self.first_spoke_at: float | None = None
-        """When the first agent audio of the call left (monotonic)."""
+        self._unheard_since: float | None = time.monotonic()
+        """When the call began, until its first agent audio has left."""
 
     def new_epoch(self, epoch: int) -> None:
         """Another talker speaks from now on; what the last one sent plays on."""
@@ -112,8 +112,9 @@ class AgentVoice:
         response_ms = max(0, self._clock.at(now) - began.answers_ms) if began.answers_ms else None
         if response_ms is not None:
             metrics.TURN_RESPONSE.labels(self._model, "primary").observe(response_ms / 1000)
-        if self.first_spoke_at is None:
-            self.first_spoke_at = now
+        if self._unheard_since is not None:
+            metrics.CALL_SETUP.labels("twilio").observe(now - self._unheard_since)
+            self._unheard_since = None
         self._tell(
             TurnStarted(
                 call_id=self._call_id,

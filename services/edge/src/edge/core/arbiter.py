@@ -102,6 +102,7 @@ class TalkerReady:
 
     epoch: int
     talker_id: str
+    realtime_session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class CutOver:
     talker: Talker
     reason: HandoverReason
     waited_s: float
+    realtime_session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +309,9 @@ class Arbiter:
         self._seeking.move(Move.CUT)
         before, self._current, self._candidate = self._current, talker, None
         self._deadline = self._silent_since = None
-        commands: tuple[Command, ...] = (CutOver(talker, self._reason, now - self._wanted_at),)
+        commands: tuple[Command, ...] = (
+            CutOver(talker, self._reason, now - self._wanted_at, event.realtime_session_id),
+        )
         if before is not None:
             commands += (ReleaseTalker(before, self._reason),)
         return commands
