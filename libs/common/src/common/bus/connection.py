@@ -121,6 +121,7 @@ class Bus:
         self._is_closing = True
         if self._watchdog is not None:
             self._watchdog.cancel()
+            await asyncio.wait({self._watchdog})
         if not self._has_tried:
             return
         if not await self._is_flushed():
@@ -186,7 +187,7 @@ class Bus:
 
     async def _watch(self) -> None:
         """nats-py can wait for minutes on a half-open socket (nats.py #671): probe, and abort what does not answer."""
-        while True:
+        while not self._is_closing:  # asked each time: nats-py's own wait_for can swallow our cancellation on 3.11
             await asyncio.sleep(_PROBE_PERIOD_S)
             if not self._client.is_connected or await self._answers():
                 self.unanswered_probes = 0
@@ -199,7 +200,7 @@ class Bus:
     async def _answers(self) -> bool:
         """One round trip. `rtt`, since `flush` claims success without one when nats-py's read loop has ended."""
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):  # wait_for of 3.11 can swallow a cancellation
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 metrics.NATS_RTT.observe(await self._client.rtt())
         except (NatsError, TimeoutError, OSError):
             return False

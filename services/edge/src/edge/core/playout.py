@@ -87,6 +87,7 @@ class Playout:
         self._marks: deque[int] = deque()
         self._items: deque[_Item] = deque()
         self._held: deque[tuple[int, bytes]] = deque()
+        self._unannounced = 0
         self.unknown_marks = 0
         """Marks returned that were never sent or that a clear made void."""
 
@@ -184,7 +185,8 @@ class Playout:
 
     def _newest(self, epoch: int) -> _Item:
         if not self._items or self._items[-1].epoch != epoch or self._items[-1].is_ended:
-            self.begin_item(f"unannounced-{epoch}-{self._queued}", epoch, 0)
+            self._unannounced += 1
+            self.begin_item(f"unannounced-{epoch}-{self._unannounced}", epoch, 0)
         return self._items[-1]
 
     def _send(self, now: float) -> tuple[Output, ...]:
