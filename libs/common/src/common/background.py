@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from common import logs
+from common.ending import end_tasks
 
 log = logs.get("background")
 
@@ -26,9 +27,7 @@ class Background:
 
     async def stop(self) -> None:
         """Cancel what still runs and wait for it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         self._tasks.clear()
 
     async def _supervised(self, name: str, work: Coroutine[Any, Any, None]) -> None:

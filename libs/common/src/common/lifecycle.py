@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from common import logs, metrics
+from common.ending import end_tasks
 from common.errors import ConfigError
 from common.health import ops_app
 from common.http_server import HttpServer, listen
@@ -107,8 +108,7 @@ class _Signals:
         if task.done():
             await task
             return came
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])
         return True
 
 

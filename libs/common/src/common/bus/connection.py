@@ -13,6 +13,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
 from common import backoff, logs, metrics
+from common.ending import end_tasks
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
 
 log = logs.get("bus")
@@ -120,8 +121,7 @@ class Bus:
         """Send what is buffered and disconnect, within about a second, whatever state the connection is in."""
         self._is_closing = True
         if self._watchdog is not None:
-            self._watchdog.cancel()
-            await asyncio.wait({self._watchdog})
+            await end_tasks([self._watchdog])
         if not self._has_tried:
             return
         if not await self._is_flushed():
@@ -187,7 +187,7 @@ class Bus:
 
     async def _watch(self) -> None:
         """nats-py can wait for minutes on a half-open socket (nats.py #671): probe, and abort what does not answer."""
-        while not self._is_closing:  # asked each time: nats-py's own wait_for can swallow our cancellation on 3.11
+        while True:
             await asyncio.sleep(_PROBE_PERIOD_S)
             if not self._client.is_connected or await self._answers():
                 self.unanswered_probes = 0
