@@ -13,6 +13,7 @@ from common.bus import topology
 from common.bus.batcher import Batcher, tick_s
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
+from common.bus.pulse import Load, Pulse
 from common.http_server import HttpServer, listen
 from common.lifecycle import LoopLag
 from common.messages.commands import EndReason
@@ -63,6 +64,7 @@ class Edge:
         webhooks = TwilioWebhooks(settings, signatures, mint, profiles, registry, self._reception)
         self._app = public_app(webhooks)
         self._http: HttpServer | None = None
+        self._pulse = Pulse(self._bus, "edge", self.edge_id, self._load, HEARTBEAT_EVERY_S)
         self._background = Background()
 
     def missing(self) -> str | None:
@@ -93,7 +95,7 @@ class Edge:
         for name, work in (
             ("audio", self._audio.run()),
             ("facts", self._facts.run()),
-            ("heartbeat", self._beat()),
+            ("heartbeat", self._pulse.run()),
             ("watching talkers", self._watch_talkers()),
             ("topology", topology.ensure(self._bus)),
         ):
@@ -117,7 +119,7 @@ class Edge:
         await self._end_calls()  # a stream may have joined while the others ended
         if self._bus.is_connected:
             await self._facts.settle(1.0)
-            await self._publish_heartbeat(is_farewell=True)
+            await self._pulse.farewell()
         await self._background.stop()
         await self._bus.close()
 
@@ -143,22 +145,8 @@ class Edge:
     def _undelivered(self, subject: str) -> str:
         return subjects.undelivered(self.edge_id, subjects.last_token(subject))
 
-    async def _beat(self) -> None:
-        while True:
-            await self._publish_heartbeat()
-            await asyncio.sleep(HEARTBEAT_EVERY_S)
-
-    async def _publish_heartbeat(self, *, is_farewell: bool = False) -> None:
-        heartbeat = Heartbeat(
-            kind="edge",
-            process_id=self.edge_id,
-            calls=len(self._calls),
-            capacity=self._settings.edge_max_calls,
-            is_draining=self._reception.is_draining,
-            is_farewell=is_farewell,
-            loop_lag_ms=round(LoopLag.seconds * 1000),
-        )
-        await self._bus.publish(subjects.heartbeat("edge", self.edge_id), heartbeat.encode())
+    def _load(self) -> Load:
+        return Load(len(self._calls), self._settings.edge_max_calls, self._reception.is_draining)
 
     async def _watch_talkers(self) -> None:
         """A talker without heartbeats is gone, unless it is the bus or ourselves that were away."""

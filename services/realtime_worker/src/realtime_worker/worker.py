@@ -9,8 +9,7 @@ from common.background import Background
 from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
-from common.lifecycle import LoopLag
-from common.messages.heartbeat import Heartbeat
+from common.bus.pulse import Load, Pulse
 from realtime_worker.outcomes import Outcomes
 from realtime_worker.switchboard import SERVICE, Switchboard
 from realtime_worker.warm_sessions import WarmSessions
@@ -45,6 +44,7 @@ class RealtimeWorker:
         self._outcomes = outcomes
         self._warm = warm
         self._drain_deadline_s = drain_deadline_s
+        self._pulse = Pulse(bus, SERVICE, talker_id, self._load, _HEARTBEAT_S)
         self._background = Background()
         self._has_started = False
         self._stop_offers: Callable[[], Awaitable[None]] | None = None
@@ -76,7 +76,7 @@ class RealtimeWorker:
             subjects.offer("realtime"), self._switchboard.on_offer, queue="realtime"
         )
         # Last, and over the same connection: whoever hears us can offer us a call.
-        self._background.start("heartbeat", self._beat())
+        self._background.start("heartbeat", self._pulse.run())
         self._has_started = True
         log.info("taking calls", extra=logs.fields(talker=self._talker_id))
 
@@ -100,24 +100,10 @@ class RealtimeWorker:
         await self._switchboard.close()
         if self._has_started:
             await self._facts.settle(_FACTS_SETTLE_S)
-            await self._publish_heartbeat(is_farewell=True)
+            await self._pulse.farewell()
         await self._background.stop()
         await self._bus.close()
 
-    async def _beat(self) -> None:
-        while True:
-            await self._publish_heartbeat()
-            await asyncio.sleep(_HEARTBEAT_S)
-
-    async def _publish_heartbeat(self, *, is_farewell: bool = False) -> None:
+    def _load(self) -> Load:
         slots = self._switchboard.slots
-        heartbeat = Heartbeat(
-            kind=SERVICE,
-            process_id=self._talker_id,
-            calls=len(slots),
-            capacity=slots.offered,
-            is_draining=slots.is_draining,
-            is_farewell=is_farewell,
-            loop_lag_ms=round(LoopLag.seconds * 1000),
-        )
-        await self._bus.publish(subjects.heartbeat(SERVICE, self._talker_id), heartbeat.encode())
+        return Load(len(slots), slots.offered, slots.is_draining)

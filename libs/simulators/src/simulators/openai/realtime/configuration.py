@@ -15,7 +15,6 @@ from simulators.openai.realtime.refusals import (
 PCMU: Final = {"type": "audio/pcmu"}
 PCM: Final = {"type": "audio/pcm", "rate": 24000}
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
-MAX_SESSION_S: Final = 3600.0
 DEFAULT_INSTRUCTIONS: Final = "You are a helpful, witty, and friendly AI. Talk quickly."
 TURN_DETECTION: Final[dict[str, Json]] = {
     "server_vad": {
