@@ -60,6 +60,11 @@ def run(load: Callable[[], S], build: Callable[[S], Service], *, ops_port: Calla
         sys.exit(EXIT_CONFIG)
 
 
+def begin_drain() -> None:
+    """Drain and end, as after SIGTERM: for an order that came over the bus."""
+    signal.raise_signal(signal.SIGTERM)
+
+
 async def _live(service: Service, ops_port: int) -> None:
     signals = _Signals()
     metrics.BUILD_INFO.info({"version": version("trunkline-common"), "service": service.name})

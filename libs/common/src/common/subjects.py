@@ -16,6 +16,10 @@ ALL_FACTS: Final = f"{PREFIX}.fact.*"
 ALL_INSTRUCTIONS: Final = f"{PREFIX}.instructions.*"
 ALL_HEARTBEATS: Final = f"{PREFIX}.heartbeat.*.*"
 ALL_OUTCOMES: Final = f"{PREFIX}.outcome.*"
+ALL_EDGES: Final = f"{PREFIX}.edges"
+"""Questions to every edge; the one they concern answers."""
+ALL_TALKERS: Final = f"{PREFIX}.talkers"
+"""Questions to every talker; those they concern answer."""
 
 
 def caller_audio(talker_id: str) -> str:

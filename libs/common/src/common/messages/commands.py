@@ -1,10 +1,11 @@
-"""The commands talkers and edges send each other about one call."""
+"""The commands talkers and edges send each other, most of them about one call."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from common.conversation import AnyTurn
 from common.messages.base import Message
 from common.messages.offers import HandoverReason
 
@@ -18,7 +19,7 @@ class _AboutCall(Message):
 
 
 class Ready(_AboutCall):
-    """The offered talker's speech session is open and seeded. The edge answers with `CutOver`."""
+    """The offered talker's speech session is open. The edge answers with `CutOver`; asked again it answers the same."""
 
     type: Literal["ready"] = "ready"
     talker_id: str
@@ -58,6 +59,8 @@ class EndReason(StrEnum):
     NO_TALKER = "no_talker"
     LEG_LOST = "leg_lost"
     SHUTDOWN = "shutdown"
+    MOVED = "moved"
+    """Not an end: another stream, here or at another edge, goes on with the call."""
 
 
 class HangUp(_AboutCall):
@@ -67,30 +70,66 @@ class HangUp(_AboutCall):
     talker_id: str
 
 
+class StandingAsked(_AboutCall):
+    """A talker that hears nothing asks whether it is still the talker of this epoch. Answered with `Standing`."""
+
+    type: Literal["standing_asked"] = "standing_asked"
+    talker_id: str
+
+
 class WhoCarries(Message):
-    """Edge to edge: a stream for this call came to me; does the call's leg live with you? Answered with `LegState`."""
+    """Edge to edge: a stream for this call came to me; does the call's leg live with you? Answered with `LegState`.
+
+    An edge whose leg of the call is dead gives the call up with its answer.
+    """
 
     type: Literal["who_carries"] = "who_carries"
     call_id: str
 
 
-EdgeCommand = TypeAdapter[Ready | Clear | HandoverPlease | HangUp | WhoCarries](
-    Annotated[Ready | Clear | HandoverPlease | HangUp | WhoCarries, Field(discriminator="type")]
-)
+class Drain(Message):
+    """To one process: take nothing new, give away what runs, end with exit code 0. Answered with `Draining`."""
+
+    type: Literal["drain"] = "drain"
+    moves_calls: bool = False
+    """Edges only: re-attach the running calls elsewhere at quiet moments instead of waiting for their end."""
+
+
+_AnyEdgeCommand = Ready | Clear | HandoverPlease | HangUp | StandingAsked | WhoCarries | Drain
+
+EdgeCommand = TypeAdapter[_AnyEdgeCommand](Annotated[_AnyEdgeCommand, Field(discriminator="type")])
 
 
 class LegState(Message):
     """An edge's answer to `WhoCarries`."""
 
     is_alive: bool
+    epoch: int = Field(0, ge=0)
+    """The highest epoch the call had there; 0 if it is not known."""
+    talker_id: str = ""
+    """Who talked last, if anybody."""
 
 
 class CutOver(Message):
-    """The edge's answer to `Ready`: from now on you are (or are not) the talker of this epoch."""
+    """The edge's answer to `Ready`: you are the talker of this epoch from now on, or not yet, or not at all."""
 
     is_granted: bool
+    may_wait: bool = False
+    """Not yet: stay ready. `TakeOver` follows at the call's next quiet moment, or `Release`."""
     leg_clock_ms: int = 0
     """The leg's clock at the cut: caller audio before it is not yours unless it is replayed."""
+    conversation: tuple[AnyTurn, ...] = ()
+    """Everything that was said until the cut. Agent turns that still play stand as they will have been heard."""
+    omitted_turns: int = 0
+    """How many older turns were too many to send."""
+    instructions: str | None = None
+    """The newest revision, if the agent's own were ever replaced."""
+
+
+class Standing(Message):
+    """The edge's answer to `StandingAsked`."""
+
+    is_current: bool
 
 
 class Heard(Message):
@@ -98,9 +137,81 @@ class Heard(Message):
 
     item_id: str | None = None
     heard_ms: int = 0
+    text: str = ""
+    """What the caller heard of it, in words: the item may be of a talker before."""
+
+
+class HandOver(Message):
+    """To all edges: replace the talker of this call at its next quiet moment. Answered by its edge: `HandingOver`."""
+
+    type: Literal["hand_over"] = "hand_over"
+    call_id: str
+
+
+EdgesCommand = TypeAdapter[HandOver](HandOver)
+
+
+class HandingOver(Message):
+    """The edge's answer to `HandOver`."""
+
+    edge_id: str
+    epoch: int
+    talker_id: str = ""
+
+
+class Draining(Message):
+    """A process's answer to `Drain`."""
+
+    process_id: str
+    calls: int = Field(ge=0)
 
 
 # --- edge to talker -------------------------------------------------------------------------------------------------
+
+
+class TakeOver(_AboutCall):
+    """The call's quiet moment has come: you are its talker from now on, as if `Ready` had been answered so."""
+
+    type: Literal["take_over"] = "take_over"
+    cut: CutOver
+
+
+class Adopt(_AboutCall):
+    """Another edge carries the call now: go on with your session, for it, under a new epoch. Answered: `Adopted`."""
+
+    type: Literal["adopt"] = "adopt"
+    new_epoch: int = Field(ge=2)
+    edge_id: str
+    leg_clock_ms: int = Field(ge=0)
+    """The call's clock where the new stream begins, as far as the edge knows."""
+    known_items: tuple[str, ...] = ()
+    """Agent turns whose facts the edge has. Of others nobody but the talker knows."""
+
+
+class LeftOver(Message):
+    """An agent turn that was being heard when the edge was lost, as far as the caller can have heard it."""
+
+    item_id: str
+    text: str
+    start_ms: int = Field(ge=0)
+    heard_ms: int = Field(ge=0)
+    audio_ms: int = Field(ge=0)
+
+
+class Adopted(Message):
+    """The talker's answer to `Adopt`."""
+
+    is_adopted: bool
+    realtime_session_id: str = ""
+    leg_clock_ms: int = Field(0, ge=0)
+    """Up to where the talker has the caller's audio."""
+    left_over: tuple[LeftOver, ...] = ()
+
+
+class Ping(Message):
+    """Are you there? Answered with anything at all."""
+
+    type: Literal["ping"] = "ping"
 
 
 class Release(_AboutCall):
@@ -117,4 +228,34 @@ class Digits(_AboutCall):
     digits: str = Field(pattern=r"^[0-9*#A-D]{1,64}$")
 
 
-TalkerCommand = TypeAdapter[Release | Digits](Annotated[Release | Digits, Field(discriminator="type")])
+_AnyTalkerCommand = Release | Digits | TakeOver | Adopt | Ping | Drain
+
+TalkerCommand = TypeAdapter[_AnyTalkerCommand](Annotated[_AnyTalkerCommand, Field(discriminator="type")])
+
+
+# --- edge to all talkers --------------------------------------------------------------------------------------------
+
+
+class WhoTalks(Message):
+    """Who holds a session of this call? Each talker that does answers with `TalksTo`; the others stay silent."""
+
+    type: Literal["who_talks"] = "who_talks"
+    call_id: str
+
+
+class TalksTo(Message):
+    """A talker's answer to `WhoTalks`."""
+
+    talker_id: str
+    epoch: int = Field(ge=1)
+
+
+class CatchUp(Message):
+    """An edge was away from the bus: send it again what was sent to it in the last `for_s` seconds. Repeats are safe."""
+
+    type: Literal["catch_up"] = "catch_up"
+    edge_id: str
+    for_s: float = Field(gt=0, le=60)
+
+
+TalkersCommand = TypeAdapter[WhoTalks | CatchUp](Annotated[WhoTalks | CatchUp, Field(discriminator="type")])

@@ -58,6 +58,15 @@ class TurnStarted(_Fact):
     """Agent only: from the caller's last word to this audio; None when the agent spoke unasked."""
 
 
+class TurnEnded(_Fact):
+    """The caller's turn is over, as the model noticed; an answer is due."""
+
+    type: Literal["turn_ended"] = "turn_ended"
+    speaker: Literal["caller"] = "caller"
+    item_id: str
+    end_ms: int = Field(ge=0)
+
+
 class CallerSaid(_Fact):
     """A caller turn, transcribed. An empty text: somebody spoke but no words were made out."""
 
@@ -80,6 +89,8 @@ class AgentSaid(_Fact):
     audio_ms: int = Field(ge=0)
     """Length of what was generated; `heard_ms` of it reached the caller."""
     is_interrupted: bool = False
+    is_unfinished: bool = False
+    """Its talker was lost before all of it had been said."""
 
 
 class BargedIn(_Fact):
@@ -96,6 +107,41 @@ class DigitsPressed(_Fact):
 
     type: Literal["digits_pressed"] = "digits_pressed"
     digits: str
+
+
+class ToolCalled(_Fact):
+    """The model asked for a tool."""
+
+    type: Literal["tool_called"] = "tool_called"
+    item_id: str
+    tool_call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+class ToolReturned(_Fact):
+    """A tool's result, as the model is told it."""
+
+    type: Literal["tool_returned"] = "tool_returned"
+    tool_call_id: str
+    output: str
+
+
+class LegReattached(_Fact):
+    """A new stream of the same call came: to this edge, which goes on with it."""
+
+    type: Literal["leg_reattached"] = "leg_reattached"
+    leg: LegKind
+    edge_id: str
+
+
+class ConversationTrimmed(_Fact):
+    """A new session could not be told everything: the oldest turns did not fit into the model's context."""
+
+    type: Literal["conversation_trimmed"] = "conversation_trimmed"
+    omitted_turns: int = Field(ge=1)
+    kept_turns: int = Field(ge=0)
 
 
 class UsageReported(_Fact):
@@ -124,10 +170,15 @@ AnyFact = (
     CallStarted
     | EpochChanged
     | TurnStarted
+    | TurnEnded
     | CallerSaid
     | AgentSaid
     | BargedIn
     | DigitsPressed
+    | ToolCalled
+    | ToolReturned
+    | LegReattached
+    | ConversationTrimmed
     | UsageReported
     | CallEnded
 )

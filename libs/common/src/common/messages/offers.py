@@ -1,11 +1,10 @@
 """The offer of a call to a pool of talkers, and its answer."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
-from common.conversation import Turn
 from common.messages.base import Message
 from common.profile import AgentProfile
 
@@ -19,10 +18,19 @@ class HandoverReason(StrEnum):
     SESSION_AGE = "session_age"
     UPSTREAM_FAILED = "upstream_failed"
     OPERATOR = "operator"
+    REATTACHED = "reattached"
+    """The same talker and session go on with a new stream of the call."""
+
+
+PLANNED: Final = frozenset({HandoverReason.DRAIN, HandoverReason.SESSION_AGE, HandoverReason.OPERATOR})
+"""Reasons that can wait for the call's next quiet moment: the talker still works."""
 
 
 class Offer(Message):
-    """Edge to one member of a pool: will you talk to this caller?"""
+    """Edge to one member of a pool: will you talk to this caller?
+
+    The conversation comes with the cut (`CutOver`), not here: more is said until then.
+    """
 
     call_id: str
     edge_id: str
@@ -30,7 +38,6 @@ class Offer(Message):
     """The epoch the talker will have if the edge cuts over to it."""
     reason: HandoverReason
     profile: AgentProfile
-    conversation: tuple[Turn, ...] = ()
 
 
 class Accepted(Message):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from common import pcmu
-from edge.core.heard_text import Piece, heard_text
+from common.heard_text import Piece, heard_text
 
 AHEAD_BYTES: Final = 9 * 60 * pcmu.SAMPLE_RATE_HZ
 """Twilio discards what lies more than ten minutes ahead (warning 31931); hold back at nine."""

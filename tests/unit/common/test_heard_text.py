@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.heard_text import heard_text
+from common.heard_text import heard_text
 
 ENGLISH = [(0, "Good morning, "), (800, "how can "), (1_400, "I help you today?")]
 JAPANESE = [(0, "もしもし、"), (1_000, "本日のご用件は何でしょうか？")]
