@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from common.fsm import mermaid
-from edge.core import arbiter
-from realtime_worker.core import floor
+from edge.core import arbiter, suspicion
+from realtime_worker.core import floor, phase
 
 GENERATED = Path(__file__).parent / "generated"
 
@@ -30,6 +30,18 @@ MACHINES = (
         "The search for a talker of one call",
         arbiter.TABLE,
         arbiter.Seeking.IDLE,
+    ),
+    Drawn(
+        "edge.core.suspicion.TABLE",
+        "What an edge thinks of one talker",
+        suspicion.TABLE,
+        suspicion.Standing.ALIVE,
+    ),
+    Drawn(
+        "realtime_worker.core.phase.PHASES",
+        "How far one speech session has become the talker of its call",
+        phase.PHASES,
+        phase.Phase.CANDIDATE,
     ),
     Drawn(
         "realtime_worker.core.floor.FLOOR",

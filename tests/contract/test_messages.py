@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import pytest
 from pydantic import TypeAdapter
 
-from common.conversation import Turn
-from common.messages import commands, facts, heartbeat, offers, outcome
+from common.conversation import ToolTurn, Turn
+from common.messages import commands, facts, heartbeat, instructions, offers, outcome
 from common.messages.base import Message, decode_as
 from common.messages.commands import EndReason
 from common.messages.offers import HandoverReason
-from common.profile import AgentProfile, Limits, SemanticVad, Sentences, Transcription
+from common.profile import AgentProfile, Limits, SemanticVad, Sentences, Transcription, TransferToHuman
 from edge.registry import CallEntry
 
 GOLDENS = Path(__file__).parents[1] / "data" / "messages"
@@ -29,12 +29,41 @@ PROFILE = AgentProfile(
     transcription=Transcription(model="gpt-transcribe", prompt="予約"),
     noise_reduction="near_field",
     limits=Limits(max_call_s=600, max_output_tokens=4_096),
-    sentences=Sentences(unavailable="Later.", interrupted="Lost.", say_language="ja-JP"),
+    sentences=Sentences(
+        unavailable="Later.",
+        interrupted="Lost.",
+        one_moment="Wait.",
+        transferring="A colleague.",
+        call_back="Soon.",
+        say_language="ja-JP",
+    ),
+    last_resort=TransferToHuman(number="+15550100199", ring_s=20),
 )
-TURN = Turn(speaker="agent", item_id="item_1", text="We are", start_ms=2_300, end_ms=4_000, is_interrupted=True)
+TURN = Turn(
+    speaker="agent",
+    item_id="item_1",
+    text="We are",
+    start_ms=2_300,
+    end_ms=4_000,
+    is_interrupted=True,
+    is_unfinished=True,
+)
+TOOL = ToolTurn(
+    item_id="item_3", tool_call_id="call_1", name="get_task", arguments='{"id":7}', start_ms=4_200, output='{"ok":true}'
+)
 
 _CALL: dict[str, Any] = {"call_id": "CA1", "epoch": 2}
 _FACT: dict[str, Any] = {**_CALL, "fact_id": "fact-1", "at_ms": 5_000}
+
+CUT = commands.CutOver(
+    is_granted=True,
+    may_wait=True,
+    leg_clock_ms=1_500,
+    conversation=(TURN, TOOL),
+    omitted_turns=2,
+    instructions="Ask for the order number first.",
+)
+LEFT_OVER = commands.LeftOver(item_id="item_4", text="On Monday", start_ms=7_000, heard_ms=900, audio_ms=2_400)
 
 EXAMPLES: tuple[Message, ...] = (
     commands.Ready(**_CALL, talker_id="worker-1", realtime_session_id="sess_1", is_warm=True, open_ms=120),
@@ -48,12 +77,27 @@ EXAMPLES: tuple[Message, ...] = (
     ),
     commands.HangUp(**_CALL, talker_id="worker-1"),
     commands.WhoCarries(call_id="CA1"),
-    commands.LegState(is_alive=True),
-    commands.CutOver(is_granted=True, leg_clock_ms=1_500),
-    commands.Heard(item_id="item_1", heard_ms=1_640),
+    commands.StandingAsked(**_CALL, talker_id="worker-1"),
+    commands.Drain(moves_calls=True),
+    commands.Draining(process_id="edge-1", calls=3),
+    commands.LegState(is_alive=True, epoch=2, talker_id="worker-1"),
+    CUT,
+    commands.Standing(is_current=True),
+    commands.Heard(item_id="item_1", heard_ms=1_640, text="We are"),
+    commands.HandOver(call_id="CA1"),
+    commands.HandingOver(edge_id="edge-1", epoch=2, talker_id="worker-1"),
+    commands.TakeOver(**_CALL, cut=CUT),
+    commands.Adopt(**_CALL, new_epoch=3, edge_id="edge-2", leg_clock_ms=9_000, known_items=("item_1",)),
+    LEFT_OVER,
+    commands.Adopted(is_adopted=True, realtime_session_id="sess_1", leg_clock_ms=9_020, left_over=(LEFT_OVER,)),
+    commands.Ping(),
     commands.Release(**_CALL, reason="talker_lost"),
     commands.Digits(**_CALL, digits="12*#"),
-    offers.Offer(**_CALL, edge_id="edge-1", reason=HandoverReason.TALKER_LOST, profile=PROFILE, conversation=(TURN,)),
+    commands.WhoTalks(call_id="CA1"),
+    commands.TalksTo(talker_id="worker-1", epoch=2),
+    commands.CatchUp(edge_id="edge-1", for_s=2.5),
+    instructions.Instructions(call_id="CA1", revision=4, instructions="Ask for the order number first."),
+    offers.Offer(**_CALL, edge_id="edge-1", reason=HandoverReason.TALKER_LOST, profile=PROFILE),
     offers.Accepted(talker_id="worker-1"),
     offers.Refused(talker_id="worker-1", reason="draining"),
     heartbeat.Heartbeat(
@@ -64,6 +108,8 @@ EXAMPLES: tuple[Message, ...] = (
         is_draining=True,
         is_farewell=True,
         loop_lag_ms=2,
+        host="pod-1",
+        pid=41,
     ),
     outcome.Outcome(
         talker_id="worker-1",
@@ -90,6 +136,7 @@ EXAMPLES: tuple[Message, ...] = (
         ready_after_ms=210,
     ),
     facts.TurnStarted(**_FACT, speaker="agent", item_id="item_1", response_ms=640),
+    facts.TurnEnded(**_FACT, item_id="item_2", end_ms=2_000),
     facts.CallerSaid(**_FACT, item_id="item_2", text="Are you open?", start_ms=1_000, end_ms=2_000),
     facts.AgentSaid(
         **_FACT,
@@ -100,9 +147,15 @@ EXAMPLES: tuple[Message, ...] = (
         heard_ms=1_640,
         audio_ms=5_200,
         is_interrupted=True,
+        is_unfinished=True,
     ),
     facts.BargedIn(**_FACT, item_id="item_1", onset_ms=3_900, heard_ms=1_640),
     facts.DigitsPressed(**_FACT, digits="12*#"),
+    facts.ToolCalled(**_FACT, item_id="item_3", tool_call_id="call_1", name="get_task", arguments='{"id":7}'),
+    facts.ToolReturned(**_FACT, tool_call_id="call_1", output='{"ok":true}'),
+    facts.LegReattached(**_FACT, leg="twilio", edge_id="edge-2"),
+    facts.ConversationTrimmed(**_FACT, omitted_turns=3, kept_turns=40),
+    facts.CallbackWanted(**_FACT, profile="support-ja", caller_number="+14155550100"),
     facts.UsageReported(
         **_FACT,
         response_id="resp_1",
@@ -122,13 +175,22 @@ EXAMPLES: tuple[Message, ...] = (
         epoch=2,
         talker_id="worker-1",
         end_reason=EndReason.CALLER_HANGUP,
+        has_record=True,
     ),
 )
 
 Union: TypeAlias = TypeAdapter[Any]
 UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
-    "EdgeCommand": (commands.EdgeCommand, frozenset({"Ready", "Clear", "HandoverPlease", "HangUp", "WhoCarries"})),
-    "TalkerCommand": (commands.TalkerCommand, frozenset({"Release", "Digits"})),
+    "EdgeCommand": (
+        commands.EdgeCommand,
+        frozenset({"Ready", "Clear", "HandoverPlease", "HangUp", "StandingAsked", "WhoCarries", "Drain"}),
+    ),
+    "EdgesCommand": (commands.EdgesCommand, frozenset({"HandOver"})),
+    "TalkerCommand": (
+        commands.TalkerCommand,
+        frozenset({"Release", "Digits", "TakeOver", "Adopt", "Ping", "Drain"}),
+    ),
+    "TalkersCommand": (commands.TalkersCommand, frozenset({"WhoTalks", "CatchUp"})),
     "OfferAnswer": (offers.OfferAnswer, frozenset({"Accepted", "Refused"})),
     "Fact": (
         facts.Fact,
@@ -137,10 +199,16 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
                 "CallStarted",
                 "EpochChanged",
                 "TurnStarted",
+                "TurnEnded",
                 "CallerSaid",
                 "AgentSaid",
                 "BargedIn",
                 "DigitsPressed",
+                "ToolCalled",
+                "ToolReturned",
+                "LegReattached",
+                "ConversationTrimmed",
+                "CallbackWanted",
                 "UsageReported",
                 "CallEnded",
             }

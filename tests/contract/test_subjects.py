@@ -24,6 +24,8 @@ TABLE: dict[str, str] = {
     subjects.ALL_INSTRUCTIONS: "trunk.v1.instructions.*",
     subjects.ALL_HEARTBEATS: "trunk.v1.heartbeat.*.*",
     subjects.ALL_OUTCOMES: "trunk.v1.outcome.*",
+    subjects.ALL_EDGES: "trunk.v1.edges",
+    subjects.ALL_TALKERS: "trunk.v1.talkers",
 }
 
 
@@ -56,7 +58,7 @@ def test_every_subject_there_is_stands_in_the_table() -> None:
         "undelivered",
         "undelivered_to_any",
     }
-    assert constants == {"ALL_FACTS", "ALL_HEARTBEATS", "ALL_INSTRUCTIONS", "ALL_OUTCOMES"}
+    assert constants == {"ALL_EDGES", "ALL_FACTS", "ALL_HEARTBEATS", "ALL_INSTRUCTIONS", "ALL_OUTCOMES", "ALL_TALKERS"}
 
 
 def test_streams_and_buckets_keep_their_names() -> None:

@@ -108,3 +108,10 @@ async def trunkline(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Async
             process.send_signal(signal.SIGTERM)
             await process.wait()
         await reading
+
+
+async def run(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Command:
+    """One command to its end."""
+    async with trunkline(*arguments, cwd=cwd, env=env) as command:
+        await command.ended()
+    return command

@@ -14,14 +14,19 @@ from common import audio, ids, pcmu, subjects
 from common.audio import Kind, RawRecord
 from common.messages.base import Message, decode_as
 from common.messages.commands import (
+    Adopt,
+    Adopted,
     Clear,
     CutOver,
     Digits,
+    Drain,
     HandoverPlease,
     HangUp,
     Heard,
+    Ping,
     Ready,
     Release,
+    TakeOver,
     TalkerCommand,
 )
 from common.messages.heartbeat import Heartbeat
@@ -46,7 +51,9 @@ class Talker:
     offers: list[Offer] = field(default_factory=list)
     cuts: list[CutOver] = field(default_factory=list)
     caller_audio: list[RawRecord] = field(default_factory=list)
-    commands: list[Release | Digits] = field(default_factory=list)
+    commands: list[Release | Digits | TakeOver | Adopt | Ping | Drain] = field(default_factory=list)
+    adopted: Callable[[Adopt], Adopted] = lambda _: Adopted(is_adopted=False)
+    """What it answers to an edge that wants to adopt it."""
     _sequences: dict[tuple[str, int], int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -181,7 +188,17 @@ class Talker:
         self.caller_audio += audio.decode(message.data)
 
     async def _on_command(self, message: Msg) -> None:
-        self.commands.append(decode_as(TalkerCommand, message.data))
+        command = decode_as(TalkerCommand, message.data)
+        self.commands.append(command)
+        match command:
+            case Ping():
+                await message.respond(b"{}")
+            case Adopt():
+                await message.respond(self.adopted(command).encode())
+            case TakeOver(cut=cut):
+                self.cuts.append(cut)
+            case _:
+                pass
 
     async def _beat(self) -> None:
         while True:

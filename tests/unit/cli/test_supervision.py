@@ -67,6 +67,25 @@ def test_a_dead_process_is_restarted_after_a_wait_and_that_is_announced() -> Non
     assert core.next_deadline() is None
 
 
+def test_a_process_that_was_drained_from_outside_is_replaced() -> None:
+    core = running()
+    restart = only_restart(core.feed(Exited("worker-1", 0), STABLE_S + 5.0))
+    assert restart.code == 0
+    assert restart.wait_s == pytest.approx(FIRST_WAIT_S, rel=0.21)
+    assert core.feed(Tick(), STABLE_S + 5.0 + restart.wait_s) == (Start("worker-1"),)
+    assert not core.is_misconfigured
+
+
+def test_processes_drained_one_after_the_other_are_each_replaced_after_the_first_wait() -> None:
+    core = running()
+    now = STABLE_S + 5.0
+    for name in ("worker-1", "worker-2", "edge-1"):
+        restart = only_restart(core.feed(Exited(name, 0), now))
+        assert restart.wait_s == pytest.approx(FIRST_WAIT_S, rel=0.21)
+        assert core.feed(Tick(), now + restart.wait_s) == (Start(name),)
+        now += 1.0
+
+
 def test_waits_double_up_to_a_limit_while_a_process_keeps_dying() -> None:
     core = running()
     now, waits = 1.0, []

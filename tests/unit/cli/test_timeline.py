@@ -58,6 +58,21 @@ SHOWN: list[tuple[AnyFact, Actor, str]] = [
         Actor.AGENT,
         "1.8 s of speech were never heard",
     ),
+    (
+        facts.AgentSaid(
+            **CALL, item_id="i", text="We are", start_ms=0, end_ms=9, heard_ms=9, audio_ms=9, is_unfinished=True
+        ),
+        Actor.AGENT,
+        "“We are …” broke off: its talker was lost",
+    ),
+    (
+        facts.ToolCalled(**CALL, item_id="i", tool_call_id="c", name="list_tasks", arguments="{}"),
+        Actor.AGENT,
+        "asks for the tool list_tasks",
+    ),
+    (facts.LegReattached(**CALL, leg="twilio", edge_id="edge-2"), Actor.CALL, "edge-2 goes on with the call"),
+    (facts.ConversationTrimmed(**CALL, omitted_turns=7, kept_turns=9), Actor.TROUBLE, "the oldest 7 turns"),
+    (facts.CallbackWanted(**CALL, profile="support-en"), Actor.TROUBLE, "to be called back"),
     (facts.BargedIn(**CALL, item_id="i", onset_ms=9, heard_ms=900), Actor.BARGE_IN, "0.9 s into it"),
     (facts.DigitsPressed(**CALL, digits="1"), Actor.CALLER, "pressed a key"),
     (facts.CallEnded(**CALL, reason=EndReason.CALLER_HANGUP, duration_ms=9000), Actor.CALL, "ended (caller hangup)"),
@@ -72,12 +87,20 @@ def test_a_fact_is_one_line(fact: AnyFact, actor: Actor, text: str) -> None:
     assert text in line.text
 
 
-def test_token_counts_are_not_shown() -> None:
-    assert line_of_fact(facts.UsageReported(**CALL, response_id="r", model="m")) is None
+UNSHOWN: list[AnyFact] = [
+    facts.UsageReported(**CALL, response_id="r", model="m"),
+    facts.TurnEnded(**CALL, item_id="i", end_ms=9),
+    facts.ToolReturned(**CALL, tool_call_id="c", output="what the tool says may be private"),
+]
+
+
+@pytest.mark.parametrize("fact", UNSHOWN)
+def test_what_tells_a_listener_nothing_is_not_shown(fact: AnyFact) -> None:
+    assert line_of_fact(fact) is None
 
 
 def test_every_kind_of_fact_has_its_line_here() -> None:
-    assert {type(fact) for fact, _, _ in SHOWN} == set(get_args(AnyFact)) - {facts.UsageReported}
+    assert {type(fact) for fact, _, _ in SHOWN} | {type(fact) for fact in UNSHOWN} == set(get_args(AnyFact))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,17 @@ class PaperBus(Bus):
         self._on_answer: Handler | None = None
         self.is_up = True
 
+    @property
+    def takes_messages(self) -> bool:
+        """As the test has it."""
+        return self.is_up
+
+    def come_back(self, gap_s: float) -> None:
+        """The connection was lost and is back."""
+        self.is_up = True
+        for callback in self._when_back:
+            callback(gap_s)
+
     def new_inbox(self) -> str:
         """Always the same."""
         return "_INBOX.me"
@@ -140,6 +151,68 @@ async def test_facts_written_without_a_connection_are_sent_when_it_is_back(bus: 
         bus.is_up = True
         await until(lambda: bus.sent)
     assert bus.ids[0] == "fact-1"
+
+
+async def test_after_an_outage_what_may_be_lost_goes_first_and_what_was_written_meanwhile_follows(
+    bus: PaperBus,
+) -> None:
+    async with running(bus) as writer:
+        writer.write(fact(1))
+        writer.write(fact(2))
+        await until(lambda: len(bus.sent) == 2)
+        bus.is_up = False
+        writer.write(fact(3))
+        writer.write(fact(4))
+        bus.answer("fact-1", b'{"stream":"FACTS","seq":1}')
+        bus.sent.clear()
+        bus.come_back(60)
+        await until(lambda: len(bus.sent) == 3)
+    assert bus.ids == ["fact-2", "fact-3", "fact-4"]
+
+
+async def test_after_an_outage_what_was_sent_long_before_it_waits_its_time(bus: PaperBus) -> None:
+    async with running(bus) as writer:
+        writer.write(fact(1))
+        await until(lambda: bus.sent)
+        bus.is_up = False
+        bus.come_back(0)
+        writer.write(fact(2))
+        await until(lambda: len(bus.sent) == 2)
+    assert bus.ids == ["fact-1", "fact-2"]
+
+
+async def test_a_backlog_is_sent_again_at_the_pace_of_the_acknowledgements(
+    bus: PaperBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_RETRY_AT_ONCE", 5)
+    async with running(bus) as writer:
+        for number in range(100):
+            writer.write(fact(number))
+        await until(lambda: len(bus.sent) == 100)
+        monkeypatch.setattr(writing, "_RETRY_AFTER_S", 0.0)
+        again = 0
+        while writer.pending:
+            await until(lambda: len(bus.sent) > 100 + again)
+            again += 1
+            bus.answer(bus.ids[99 + again], b'{"stream":"FACTS","seq":1}')
+    assert set(bus.ids[100:]) == set(bus.ids[:100])
+
+
+@pytest.mark.usefixtures("_again_at_once")
+async def test_a_fact_the_bus_refuses_does_not_hold_up_the_others(
+    bus: PaperBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = bus.publish
+
+    async def refusing(subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None) -> bool:
+        return "fact-1" not in reply and await publish(subject, payload, reply=reply, headers=headers)
+
+    monkeypatch.setattr(bus, "publish", refusing)
+    async with running(bus) as writer:
+        writer.write(fact(1))
+        writer.write(fact(2))
+        await until(lambda: bus.ids.count("fact-2") >= 2)
+        assert writer.pending == 2
 
 
 async def test_beyond_its_memory_the_writer_gives_up_the_oldest_and_counts_it(

@@ -98,9 +98,9 @@ def test_a_refusal_never_quotes_the_content(data: object) -> None:
 
 
 def test_a_refusal_stays_short() -> None:
-    body = {**json.loads(OFFER.encode()), "conversation": [{}] * 1_000}
+    body = {"is_granted": True, "conversation": [{}] * 1_000}
     with pytest.raises(RemoteProtocolError) as refused:
-        Offer.decode(json.dumps(body).encode())
+        CutOver.decode(json.dumps(body).encode())
     assert len(str(refused.value)) < 250
 
 

@@ -7,26 +7,36 @@ import pytest
 from common.errors import LocalProtocolError
 from common.fsm import Machine
 from common.messages.commands import EndReason
-from common.messages.offers import HandoverReason
+from common.messages.offers import PLANNED, HandoverReason
 from edge.core.arbiter import (
+    BUS_WITHIN_S,
     FAILURES_AT_MOST,
     OFFER_TRIES_AT_ONCE,
+    QUIET_WITHIN_S,
     READY_WITHIN_S,
+    REATTACH_WITHIN_S,
     RETRY_EVERY_S,
     TABLE,
     TALKER_WITHIN_S,
+    AdoptionAccepted,
     AgentSpoke,
     Arbiter,
+    AskAdoption,
+    BusBack,
+    BusLost,
     Command,
     CutOver,
     EndCall,
     HandoverAsked,
+    HandoverOrdered,
     LegDown,
+    LegLost,
     LegUp,
     MakeOffer,
     Move,
     OfferAccepted,
     OfferFailed,
+    QuietChanged,
     ReleaseTalker,
     Seeking,
     Talker,
@@ -217,18 +227,178 @@ def test_a_process_that_is_both_talker_and_candidate_dies_as_both() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", [DRAIN, HandoverReason.SESSION_AGE, HandoverReason.OPERATOR])
-def test_a_talker_that_asks_to_be_replaced_talks_until_the_next_is_ready(reason: HandoverReason) -> None:
+def holding(reason: HandoverReason = DRAIN) -> Arbiter:
+    """`a` talks, `b` is ready to take over at the next quiet moment; wanted at 1.0."""
     arbiter = talking()
     assert please(arbiter, Talker("a", 1), reason) == (MakeOffer(2, reason),)
     assert please(arbiter, Talker("a", 1), reason) == ()
-    assert arbiter.is_current(1)
     arbiter.feed(OfferAccepted(2, "b"), 1.1)
-    assert arbiter.feed(TalkerReady(2, "b"), 1.5) == (
-        CutOver(Talker("b", 2), reason, 0.5),
+    assert arbiter.feed(TalkerReady(2, "b", "session-b"), 1.5) == ()
+    assert arbiter.holds(Talker("b", 2))
+    return arbiter
+
+
+@pytest.mark.parametrize("reason", sorted(PLANNED))
+def test_a_planned_change_waits_for_a_quiet_moment(reason: HandoverReason) -> None:
+    arbiter = holding(reason)
+    assert arbiter.is_current(1)
+    assert arbiter.feed(TalkerReady(2, "b", "session-b"), 3.5) == ()
+    assert arbiter.feed(QuietChanged(True), 5.0) == (
+        CutOver(Talker("b", 2), reason, 4.0, "session-b", has_waited=True),
         ReleaseTalker(Talker("a", 1), reason),
     )
     assert arbiter.current == Talker("b", 2)
+    assert not arbiter.holds(Talker("b", 2))
+
+
+def test_in_a_quiet_moment_a_planned_change_is_made_as_soon_as_the_next_talker_is_ready() -> None:
+    arbiter = talking()
+    arbiter.feed(QuietChanged(True), 0.9)
+    please(arbiter, Talker("a", 1), DRAIN)
+    assert arbiter.feed(TalkerReady(2, "b"), 1.5)[0] == CutOver(Talker("b", 2), DRAIN, 0.5)
+
+
+def test_a_quiet_moment_that_has_passed_is_not_used() -> None:
+    arbiter = talking()
+    arbiter.feed(QuietChanged(True), 0.5)
+    arbiter.feed(QuietChanged(False), 0.9)
+    please(arbiter, Talker("a", 1), DRAIN)
+    assert arbiter.feed(TalkerReady(2, "b"), 1.5) == ()
+
+
+def test_without_a_quiet_moment_a_planned_change_is_made_after_a_minute() -> None:
+    arbiter = holding()
+    assert arbiter.next_deadline() == 1.0 + QUIET_WITHIN_S
+    assert arbiter.feed(Tick(), 60.9) == ()
+    assert arbiter.feed(Tick(), 61.0)[0] == CutOver(Talker("b", 2), DRAIN, 60.0, "session-b", has_waited=True)
+
+
+def test_a_talker_lost_while_another_waits_is_replaced_in_the_same_step() -> None:
+    arbiter = holding()
+    assert arbiter.feed(TalkerGone("a"), 4.0) == (
+        ReleaseTalker(Talker("a", 1), LOST),
+        CutOver(Talker("b", 2), LOST, 0.0, "session-b", has_waited=True),
+    )
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_talker_whose_provider_fails_while_another_waits_is_replaced_in_the_same_step(retryable: bool) -> None:
+    arbiter = holding()
+    commands = please(arbiter, Talker("a", 1), FAILED, retryable=retryable)
+    assert commands[-1] == CutOver(Talker("b", 2), FAILED, 0.0, "session-b", has_waited=True)
+
+
+def test_a_waiting_candidate_may_be_lost_and_another_is_sought() -> None:
+    arbiter = holding()
+    assert arbiter.feed(TalkerGone("b"), 4.0) == (ReleaseTalker(Talker("b", 2), LOST), MakeOffer(3, DRAIN))
+    assert arbiter.is_current(1)
+
+
+def test_an_operators_order_needs_somebody_to_replace() -> None:
+    assert offered().feed(HandoverOrdered(HandoverReason.OPERATOR), 1.0) == ()
+    ordered = talking().feed(HandoverOrdered(HandoverReason.OPERATOR), 1.0)
+    assert ordered == (MakeOffer(2, HandoverReason.OPERATOR),)
+
+
+# --- another stream, another edge -----------------------------------------------------------------------------------
+
+
+def adopting() -> Arbiter:
+    arbiter = Arbiter(0.0, 3_600.0, last_epoch=7)
+    assert arbiter.feed(LegUp(Talker("a", 6)), 0.0) == (AskAdoption(Talker("a", 6), 8),)
+    return arbiter
+
+
+def test_the_talker_from_before_is_adopted_under_a_new_epoch() -> None:
+    arbiter = adopting()
+    assert arbiter.feed(AdoptionAccepted(8, "a", "session-a"), 0.1) == (
+        CutOver(Talker("a", 8), HandoverReason.REATTACHED, 0.1, "session-a"),
+    )
+    assert arbiter.feed(AdoptionAccepted(8, "a", "session-a"), 0.2) == ()
+
+
+@pytest.mark.parametrize("failure", [OfferFailed(8), TalkerGone("a")])
+def test_a_talker_that_cannot_be_adopted_is_told_and_another_is_sought(failure: OfferFailed | TalkerGone) -> None:
+    arbiter = adopting()
+    sought = (ReleaseTalker(Talker("a", 8), "adoption is over"), MakeOffer(9, LOST))
+    assert arbiter.feed(failure, 0.5) == sought
+    late = arbiter.feed(AdoptionAccepted(8, "a"), 0.6)
+    assert late == (ReleaseTalker(Talker("a", 8), "adoption is over"),)
+    assert isinstance(arbiter.feed(TalkerReady(9, "b"), 0.7)[0], CutOver)
+
+
+def test_only_the_talker_that_was_asked_can_be_adopted() -> None:
+    arbiter = adopting()
+    forged = ReleaseTalker(Talker("b", 8), "adoption is over")
+    assert arbiter.feed(AdoptionAccepted(8, "b"), 0.1) == (forged,)
+    assert arbiter.feed(TalkerReady(8, "b"), 0.1) == ()
+    assert arbiter.feed(OfferAccepted(8, "b"), 0.1) == (ReleaseTalker(Talker("b", 8), "offer is over"),)
+    assert arbiter.current is None
+
+
+def test_a_call_that_goes_on_elsewhere_takes_its_talker_along() -> None:
+    arbiter = holding()
+    assert arbiter.feed(LegDown(EndReason.MOVED), 2.0) == (
+        ReleaseTalker(Talker("b", 2), "leg down"),
+        EndCall(EndReason.MOVED),
+    )
+
+
+def test_a_broken_leg_is_waited_for_with_the_talker_and_without_candidates() -> None:
+    arbiter = holding()
+    assert arbiter.feed(LegLost(), 10.0) == (ReleaseTalker(Talker("b", 2), "leg lost"),)
+    assert arbiter.is_current(1)
+    assert arbiter.next_deadline() == 10.0 + REATTACH_WITHIN_S
+    assert please(arbiter, Talker("a", 1), DRAIN) == ()
+    assert arbiter.feed(Tick(), 24.9) == ()
+    assert arbiter.feed(Tick(), 25.0) == (ReleaseTalker(Talker("a", 1), "leg lost"), EndCall(EndReason.LEG_LOST))
+
+
+def test_without_a_leg_a_lost_talker_is_not_replaced() -> None:
+    arbiter = talking()
+    arbiter.feed(LegLost(), 10.0)
+    assert arbiter.feed(TalkerGone("a"), 11.0) == (ReleaseTalker(Talker("a", 1), LOST),)
+    assert arbiter.current is None
+
+
+# --- the bus --------------------------------------------------------------------------------------------------------
+
+
+def test_while_the_bus_is_away_the_talker_stays_and_nothing_runs_out() -> None:
+    arbiter = talking()
+    arbiter.feed(BusLost(), 10.0)
+    arbiter.feed(BusLost(), 20.0)
+    assert arbiter.next_deadline() == 10.0 + BUS_WITHIN_S
+    assert arbiter.feed(Tick(), 69.0) == ()
+    assert arbiter.is_current(1)
+    assert arbiter.feed(Tick(), 70.0)[-1] == EndCall(EndReason.NO_TALKER)
+
+
+def test_a_search_goes_on_when_the_bus_is_back() -> None:
+    arbiter = waiting()
+    arbiter.feed(BusLost(), 1.0)
+    assert arbiter.feed(Tick(), 30.0) == ()
+    arbiter.feed(BusBack(), 31.0)
+    assert arbiter.next_deadline() == 31.0
+    assert arbiter.feed(Tick(), 31.0) == (MakeOffer(OFFER_TRIES_AT_ONCE + 1, START),)
+    arbiter.feed(OfferFailed(OFFER_TRIES_AT_ONCE + 1), 31.0)
+    assert arbiter.feed(Tick(), 40.9) != (EndCall(EndReason.NO_TALKER),)
+    assert arbiter.feed(Tick(), 41.0) == (EndCall(EndReason.NO_TALKER),)
+
+
+def test_a_candidate_gets_its_time_anew_when_the_bus_is_back() -> None:
+    arbiter = preparing()
+    arbiter.feed(BusLost(), 1.0)
+    arbiter.feed(BusBack(), 20.0)
+    assert arbiter.feed(Tick(), 20.0 + READY_WITHIN_S - 0.1) == ()
+    assert isinstance(arbiter.feed(TalkerReady(1, "a"), 24.95)[0], CutOver)
+
+
+def test_a_bus_that_was_never_away_comes_back_without_effect() -> None:
+    arbiter = talking()
+    before = arbiter.next_deadline()
+    assert arbiter.feed(BusBack(), 5.0) == ()
+    assert arbiter.next_deadline() == before
 
 
 def test_a_talker_whose_provider_failed_falls_silent_at_once() -> None:
@@ -335,7 +505,7 @@ def test_a_call_that_lasts_too_long_is_ended() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", EndReason)
+@pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.MOVED])
 def test_when_the_leg_is_gone_talker_and_candidate_are_released(reason: EndReason) -> None:
     arbiter = talking()
     please(arbiter, Talker("a", 1), DRAIN)
@@ -360,5 +530,7 @@ def test_after_the_end_whoever_still_comes_is_released_and_nothing_else_happens(
     late = (ReleaseTalker(Talker("a", 1), "call is over"),)
     assert arbiter.feed(OfferAccepted(1, "a"), 1.1) == late
     assert arbiter.feed(TalkerReady(1, "a"), 1.2) == late
-    for event in (LegUp(), OfferFailed(1), TalkerGone("a"), AgentSpoke(), LegDown(EndReason.LEG_LOST), Tick()):
+    assert arbiter.feed(AdoptionAccepted(1, "a"), 1.2) == late
+    others = (LegUp(), OfferFailed(1), TalkerGone("a"), AgentSpoke(), LegDown(EndReason.LEG_LOST), LegLost(), Tick())
+    for event in (*others, QuietChanged(True), HandoverOrdered(DRAIN), BusLost(), BusBack()):
         assert arbiter.feed(event, 9_999.0) == ()

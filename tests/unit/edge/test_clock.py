@@ -22,25 +22,22 @@ def test_a_moment_a_little_in_the_past_has_its_time_too() -> None:
 
 
 def test_a_new_stream_of_the_same_call_goes_on_where_the_last_one_was() -> None:
-    clock = LegClock()
-    clock.feed(5_000, 10.0)
-    clock.rebase(12.0)
+    clock = LegClock(7_000)
     assert clock.at(12.5) == 7_000
     assert clock.feed(0, 13.0) == 7_000
     assert clock.feed(20, 13.02) == 7_020
     assert clock.at(13.1) == 7_100
 
 
-def test_a_second_rebase_adds_to_the_first() -> None:
-    clock = LegClock()
-    clock.feed(1_000, 0.0)
-    clock.rebase(0.0)
-    clock.feed(1_000, 1.0)
-    clock.rebase(1.5)
-    assert clock.feed(0, 2.0) == 2_500
+def test_a_clock_that_is_behind_is_put_forward_with_everything_to_come() -> None:
+    clock = LegClock(1_000)
+    clock.feed(100, 5.0)
+    assert clock.advance(3_000, 5.5) == 1_400
+    assert clock.at(5.5) == 3_000
+    assert clock.feed(600, 5.5) == 3_000
 
 
-def test_a_rebase_before_any_audio_changes_nothing() -> None:
-    clock = LegClock()
-    clock.rebase(3.0)
-    assert clock.feed(40, 3.1) == 40
+def test_a_clock_that_is_ahead_is_never_put_back() -> None:
+    clock = LegClock(1_000)
+    assert clock.advance(400, 5.0) == 0
+    assert clock.feed(0, 5.0) == 1_000

@@ -111,7 +111,7 @@ def test_the_time_to_the_first_word_of_a_call_is_measured_once_and_at_once(stage
 def test_a_barge_in_clears_the_carrier_and_answers_what_was_heard(stage: Stage) -> None:
     stage.say("item-1", 1_000)
     stage.now += 0.5
-    assert stage.voice.on_clear(stage.clear()) == Heard(item_id="item-1", heard_ms=500)
+    assert stage.voice.on_clear(stage.clear()) == Heard(item_id="item-1", heard_ms=500, text="one two")
     assert stage.leg.clears == 1
     (said,) = stage.said()
     assert (said.text, said.is_interrupted) == ("one two", True)
@@ -175,3 +175,62 @@ def test_a_kind_of_record_this_version_does_not_know_is_dropped(stage: Stage) ->
     stage.record(Kind.TEXT, b"\xff\xfe")
     stage.record(Kind.ITEM, b"\xff")
     assert stage.leg.sent == []
+
+
+def test_a_record_that_comes_again_after_a_fault_of_the_bus_is_played_once(stage: Stage) -> None:
+    stage.say("item-1", 200)
+    again: list[RawRecord] = [(1, 1, 3, 0, Kind.AUDIO, pcmu.silence(200)), (1, 1, 1, 0, Kind.ITEM, b"item-1")]
+    for record in again:
+        stage.voice.on_record(record)
+    assert len(stage.leg.sent) == 1
+    stage.record(Kind.ITEM, b"item-2")
+    stage.record(Kind.AUDIO, pcmu.silence(100))
+    assert len(stage.leg.sent) == 2
+
+
+def test_a_turn_whose_talker_was_lost_plays_on_and_is_told_as_unfinished(stage: Stage) -> None:
+    stage.record(Kind.ITEM, b"item-1")
+    stage.record(Kind.TEXT, b"one two three four")
+    stage.record(Kind.AUDIO, pcmu.silence(400))
+    stage.voice.new_epoch(2)
+    assert stage.said() == []
+    (turn,) = stage.voice.under_way(2)
+    assert (turn.text, turn.start_ms, turn.end_ms, turn.is_unfinished) == ("one two three four", 0, 400, True)
+    stage.now += 0.4
+    stage.voice.on_mark(stage.leg.sent[0][1])
+    (said,) = stage.said()
+    assert (said.heard_ms, said.is_interrupted, said.is_unfinished) == (400, False, True)
+    assert stage.voice.under_way(2) == ()
+
+
+def test_a_turn_that_was_complete_when_its_talker_was_lost_is_only_playing_still(stage: Stage) -> None:
+    stage.say("item-1", 400)
+    stage.voice.new_epoch(2)
+    (turn,) = stage.voice.under_way(2)
+    assert not turn.is_unfinished
+    assert stage.voice.under_way(1) == ()
+
+
+def test_a_local_clip_is_heard_and_is_nobodys_turn(stage: Stage) -> None:
+    stage.voice.play_local(pcmu.silence(300))
+    assert not stage.voice.is_silent
+    ((clip, mark),) = stage.leg.sent
+    assert len(clip) == 2_400
+    stage.voice.on_mark(mark)
+    assert stage.voice.is_silent
+    assert stage.facts == []
+
+
+def test_a_clip_within_a_turn_does_not_count_as_heard_of_it(stage: Stage) -> None:
+    stage.record(Kind.ITEM, b"item-1")
+    stage.record(Kind.AUDIO, pcmu.silence(200))
+    stage.now += 0.2
+    stage.voice.on_mark(stage.leg.sent[-1][1])
+    stage.voice.play_local(pcmu.silence(300))
+    stage.now += 0.3
+    stage.voice.on_mark(stage.leg.sent[-1][1])
+    stage.record(Kind.AUDIO, pcmu.silence(200))
+    stage.now += 0.1
+    stage.voice.finish()
+    (said,) = stage.said()
+    assert (said.heard_ms, said.audio_ms) == (300, 400)

@@ -3,8 +3,12 @@
 import click
 
 from trunkline.commands.call import call
+from trunkline.commands.calls import calls
 from trunkline.commands.demo import demo
 from trunkline.commands.doctor import doctor
+from trunkline.commands.drain import drain
+from trunkline.commands.handover import handover
+from trunkline.commands.ps import ps
 from trunkline.commands.up import up
 
 
@@ -14,5 +18,5 @@ def cli() -> None:
     """Run Trunkline on this machine, call it, look at it."""
 
 
-for command in (up, call, demo, doctor):
+for command in (up, call, calls, ps, drain, handover, demo, doctor):
     cli.add_command(command)

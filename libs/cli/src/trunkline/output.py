@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.live import Live
@@ -51,6 +51,14 @@ class Output:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table: columns as wide as they need to be, those without any content left out."""
+    kept = [index for index in range(len(header)) if any(row[index] for row in rows)]
+    table = [[row[index] for index in kept] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
 
 
 def complain(message: str) -> None:

@@ -57,6 +57,15 @@ class HttpServer:
         if self._task.done():
             await self._task
 
+    def stop_listening(self) -> None:
+        """Take no new connections; those that are open go on, and sockets too.
+
+        Where several processes share the port (`listen(share=True)`), the kernel gives new ones to the others. A
+        connection it had already given to us, and that we had not accepted, is reset: its peer has to try again.
+        """
+        for server in self._server.servers:
+            server.close()
+
     async def stop(self) -> None:
         """Close the listener and what is still open."""
         self._server.should_exit = True

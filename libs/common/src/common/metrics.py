@@ -60,12 +60,22 @@ STALE_EPOCH_FRAMES = Counter(
     "trunkline_audio_stale_epoch_frames", "Agent records of a talker that is not the current one; dropped"
 )
 
+COMFORT_CLIPS = Counter("trunkline_comfort_clips", "Local clips played to cover silence that was ours")
+
 # --- talkers --------------------------------------------------------------------------------------------------------
 OFFERS = Counter("trunkline_offers", "Offers of a call to a pool of talkers", ["pool", "result"])
 TAKEOVERS = Counter("trunkline_takeovers", "Changes of talker", ["cause", "result"])
 TAKEOVER = Histogram("trunkline_takeover_seconds", "Change of talker, by phase", ["phase"], buckets=_TAKEOVER_BUCKETS)
+REATTACHED = Counter(
+    "trunkline_reattached", "Calls that came back with another stream, by what became of their talker", ["result"]
+)
 SESSION_READY = Histogram(
     "trunkline_session_ready_seconds", "Connect to speech session ready", ["model"], buckets=_SETUP_BUCKETS
+)
+TALKERS_LOST = Counter("trunkline_talkers_lost", "Talkers an edge gave up", ["evidence"])
+TALKER_HOLDS = Counter("trunkline_talker_holds", "Times an edge missed talkers and doubted itself or the bus", ["why"])
+TALKER_NOTICE = Histogram(
+    "trunkline_talker_notice_seconds", "Last sign of life of a talker to its loss noticed", buckets=_TAKEOVER_BUCKETS
 )
 WARM_SESSIONS = Gauge("trunkline_warm_sessions", "Speech sessions opened ahead of need")
 
@@ -74,6 +84,14 @@ PROVIDER_CONNECTS = Counter("trunkline_provider_connect", "Attempts to open a sp
 PROVIDER_ERRORS = Counter("trunkline_provider_errors", "Error events and failed responses", ["provider", "code"])
 PROVIDER_CLOSES = Counter("trunkline_provider_ws_closes", "Speech sockets closed by the provider", ["provider", "code"])
 TOKENS = Counter("trunkline_tokens", "Tokens used", ["model", "kind", "dir"])
+
+# --- re-attachment --------------------------------------------------------------------------------------------------
+REATTACHMENT = Histogram(
+    "trunkline_reattachment_seconds", "New stream proven to its call going on here", buckets=_TAKEOVER_BUCKETS
+)
+ORPHANS_CLOSED = Counter("trunkline_orphans_closed", "Calls of lost edges that never came back and were closed")
+LAST_RESORTS = Counter("trunkline_last_resorts", "Calls no talker could be found for, by what was done", ["kind"])
+RESCUES = Counter("trunkline_rescues", "Calls of lost edges brought back by the carrier's REST API", ["result"])
 
 # --- bus ------------------------------------------------------------------------------------------------------------
 NATS_CONNECTED = Gauge("trunkline_nats_connected", "1 while connected to NATS")
@@ -90,6 +108,10 @@ LOOP_LAG = Gauge("trunkline_loop_lag_seconds", "How late the event loop ran, las
 SECURITY_REJECTS = Counter("trunkline_security_rejects", "Requests refused for security reasons", ["kind"])
 CARRIER_PROTOCOL_ERRORS = Counter(
     "trunkline_carrier_protocol_errors", "Messages of a carrier that broke its protocol", ["carrier", "kind"]
+)
+REGISTRY_UNWRITTEN = Gauge("trunkline_registry_unwritten", "Calls whose newest registry entry is not written yet")
+KV_CAS_CONFLICTS = Counter(
+    "trunkline_kv_cas_conflicts", "Registry writes that found a newer entry than the one they knew"
 )
 REGISTRY_ERRORS = Counter("trunkline_registry_errors", "Registry or nonce operations that failed", ["bucket"])
 BUILD_INFO = Info("trunkline_build", "Version of this process")

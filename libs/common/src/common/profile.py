@@ -48,7 +48,33 @@ class Sentences(_Part):
 
     unavailable: str = "We are sorry, nobody can take your call right now. Please call again in a few minutes."
     interrupted: str = "We are sorry, the connection to our assistant was lost. Please call again."
+    one_moment: str = "One moment, please. We are connecting you again."
+    transferring: str = "We are sorry, our assistant is not available. We are connecting you to a colleague."
+    call_back: str = "We are sorry, the connection to our assistant was lost. We will call you back."
     say_language: str = "en-US"
+
+
+class Apology(_Part):
+    """The caller is told (`Sentences.interrupted`) and the call ends."""
+
+    type: Literal["apology"] = "apology"
+
+
+class TransferToHuman(_Part):
+    """The carrier dials a human; if nobody answers, the apology follows."""
+
+    type: Literal["transfer"] = "transfer"
+    number: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
+    ring_s: int = Field(30, ge=5, le=120)
+
+
+class CallBack(_Part):
+    """The caller is told that somebody will call back (`Sentences.call_back`), and it is noted as a fact."""
+
+    type: Literal["callback"] = "callback"
+
+
+LastResort = Annotated[Apology | TransferToHuman | CallBack, Field(discriminator="type")]
 
 
 class AgentProfile(_Part):
@@ -68,3 +94,5 @@ class AgentProfile(_Part):
     noise_reduction: Literal["near_field", "far_field"] | None = None
     limits: Limits = Limits()
     sentences: Sentences = Sentences()
+    last_resort: LastResort = Apology()
+    """What becomes of a call that no talker can be found for."""

@@ -4,9 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
@@ -14,6 +14,7 @@ from common.errors import ConfigError
 T = TypeVar("T", bound="ServiceSettings")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Replicas = Annotated[Literal[1, 3, 5], BeforeValidator(int)]
 
 
 class ServiceSettings(BaseSettings):
@@ -25,6 +26,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     nats_url: str = Field("nats://127.0.0.1:4222", description="NATS servers, comma-separated")
+    nats_replicas: Replicas = Field(1, description="Copies of each stream and bucket: 1, or 3 or 5 in a NATS cluster")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     log_format: str = Field("json", pattern="^(json|text)$", description="json for machines, text for people")
 

@@ -33,7 +33,7 @@ def agent_audio(edge_id: str) -> str:
 
 
 def undelivered(edge_id: str, talker_id: str) -> str:
-    """Reply subject of caller-audio batches: NATS answers here when the talker's subscription is gone."""
+    """Reply subject of what an edge sends a talker: a probe is answered here, and NATS says here if nobody is there."""
     return f"{PREFIX}.undelivered.{edge_id}.{talker_id}"
 
 

@@ -1,13 +1,11 @@
 """The edge put together: what exists, in which order it starts, drains and stops."""
 
 import asyncio
-import time
 from typing import Final
 
 import uvicorn
-from nats.aio.msg import Msg
 
-from common import ids, logs, metrics, subjects
+from common import ids, lifecycle, logs, metrics, subjects
 from common.background import Background
 from common.bus import topology
 from common.bus.batcher import Batcher, tick_s
@@ -15,12 +13,10 @@ from common.bus.connection import Bus
 from common.bus.facts import FactWriter
 from common.bus.pulse import Load, Pulse
 from common.http_server import HttpServer, listen
-from common.lifecycle import LoopLag
-from common.messages.commands import EndReason
-from common.messages.heartbeat import Heartbeat
+from common.messages.commands import CatchUp, Drain, EndReason
 from edge.app import public_app
+from edge.call import Surroundings
 from edge.calls import Calls
-from edge.core.fleet import STALE_AFTER_S, Fleet
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.streams import TwilioStreams
 from edge.legs.twilio.token import TokenMint
@@ -30,13 +26,13 @@ from edge.profiles import load_profiles
 from edge.reception import Reception
 from edge.records import RecordFile
 from edge.registry import Registry
-from edge.session import Surroundings
 from edge.settings import EdgeSettings
+from edge.watch import TalkerWatch
 
 log = logs.get("edge")
 
 HEARTBEAT_EVERY_S: Final = 0.2
-_TALKERS_CHECKED_EVERY_S: Final = 0.2
+_BEFORE_THE_FAULT_S: Final = 0.5
 
 
 class Edge:
@@ -50,22 +46,27 @@ class Edge:
         profiles = load_profiles(settings.edge_agent_profiles)
         self._bus = Bus(settings.nats_servers, self.edge_id)
         self._facts = FactWriter(self._bus)
-        self._talkers = Fleet()
         self._audio = Batcher(self._bus, "caller", lambda: tick_s(len(self._calls)), self._undelivered)
-        registry = Registry(self._bus)
-        around = Surroundings(self.edge_id, self._bus, self._facts, self._audio, registry)
-        self._calls = Calls(around, self._talkers, RecordFile(settings.edge_call_records))
-        self._reception = Reception(self._bus, self._calls, self._talkers, settings.edge_max_calls)
+        self._registry = Registry(self._bus, self.edge_id, self._has, self._lost_call)
+        around = Surroundings(
+            self.edge_id, self._bus, self._facts, self._audio, self._registry, settings.edge_reattach_within_s, self._is_held
+        )
+        self._calls = Calls(around, RecordFile(settings.edge_call_records), self._on_drain)
+        self._talkers = TalkerWatch(self._bus, self.edge_id, self._calls)
+        self._reception = Reception(self._bus, self._calls, self._talkers.free_slots, settings.edge_max_calls)
         token = settings.twilio_auth_token.get_secret_value()
         shared_key = settings.twilio_shared_key
         signatures = SignatureCheck(token, shared_key.get_secret_value() if shared_key else None)
         mint = TokenMint(token)
         self._streams = TwilioStreams(settings, signatures, mint, profiles, around, self._calls)
-        webhooks = TwilioWebhooks(settings, signatures, mint, profiles, registry, self._reception)
+        webhooks = TwilioWebhooks(settings, signatures, mint, profiles, self._registry, self._reception)
         self._app = public_app(webhooks)
         self._http: HttpServer | None = None
         self._pulse = Pulse(self._bus, "edge", self.edge_id, self._load, HEARTBEAT_EVERY_S)
         self._background = Background()
+        self._moves_calls = settings.edge_drain_moves_calls
+        self._bus.on_away(self._calls.bus_lost)
+        self._bus.on_back(self._on_bus_back)
 
     def missing(self) -> str | None:
         """What keeps this edge from taking calls, in words."""
@@ -95,16 +96,19 @@ class Edge:
         for name, work in (
             ("audio", self._audio.run()),
             ("facts", self._facts.run()),
+            ("registry", self._registry.run()),
             ("heartbeat", self._pulse.run()),
-            ("watching talkers", self._watch_talkers()),
+            ("watching talkers", self._talkers.run()),
             ("topology", topology.ensure(self._bus)),
         ):
             self._background.start(name, work)
 
     async def drain(self) -> None:
-        """No new calls; wait for the running ones, up to the deadline."""
+        """No new calls; wait for the running ones, or give them to other edges, up to the deadline."""
         self._reception.is_draining = True
-        log.info("draining", extra=logs.fields(calls=len(self._calls)))
+        log.info("draining", extra=logs.fields(calls=len(self._calls), moves=self._moves_calls))
+        if self._moves_calls:
+            self._calls.move_away()
         try:
             async with asyncio.timeout(self._settings.edge_drain_deadline_s):
                 await self._calls.all_ended()
@@ -132,29 +136,38 @@ class Edge:
         await self._facts.start()
         await self._bus.subscribe(subjects.agent_audio(self.edge_id), self._calls.on_agent_audio)
         await self._bus.subscribe(subjects.edge(self.edge_id), self._calls.on_command)
-        await self._bus.subscribe(subjects.undelivered_to_any(self.edge_id), self._calls.on_undelivered)
+        await self._bus.subscribe(subjects.ALL_EDGES, self._calls.on_question)
         await self._bus.subscribe(subjects.ALL_FACTS, self._calls.on_fact)
-        await self._bus.subscribe(subjects.heartbeats_of("realtime_worker"), self._on_talker_heartbeat)
+        await self._bus.subscribe(subjects.ALL_INSTRUCTIONS, self._calls.on_instructions)
+        await self._talkers.subscribe()
 
-    def _on_talker_heartbeat(self, message: Msg) -> None:
-        heartbeat = Heartbeat.decode(message.data)
-        self._talkers.feed(heartbeat, time.monotonic())
-        if heartbeat.is_farewell:
-            self._calls.talker_gone(heartbeat.process_id)
+    def _is_held(self, talker_id: str) -> bool:
+        return self._talkers.is_held(talker_id)
+
+    def _has(self, call_id: str) -> bool:
+        return self._calls.get(call_id) is not None
+
+    def _lost_call(self, call_id: str) -> None:
+        """Another edge has taken the call, and its talker: what is here must fall silent."""
+        if (session := self._calls.get(call_id)) is not None:
+            log.warning("another edge has taken a call", extra=logs.fields(call=call_id))
+            session.end(EndReason.MOVED)
+
+    def _on_drain(self, drain: Drain) -> None:
+        self._moves_calls = self._moves_calls or drain.moves_calls
+        lifecycle.begin_drain()
+
+    def _on_bus_back(self, gap_s: float) -> None:
+        """Ask the talkers for what was lost, and give them what they have missed."""
+        self._calls.bus_back(gap_s)
+        catch_up = CatchUp(edge_id=self.edge_id, for_s=min(60.0, gap_s + _BEFORE_THE_FAULT_S))
+        self._background.start("catching up", self._publish_catch_up(catch_up))
+
+    async def _publish_catch_up(self, catch_up: CatchUp) -> None:
+        await self._bus.publish(subjects.ALL_TALKERS, catch_up.encode())
 
     def _undelivered(self, subject: str) -> str:
         return subjects.undelivered(self.edge_id, subjects.last_token(subject))
 
     def _load(self) -> Load:
         return Load(len(self._calls), self._settings.edge_max_calls, self._reception.is_draining)
-
-    async def _watch_talkers(self) -> None:
-        """A talker without heartbeats is gone, unless it is the bus or ourselves that were away."""
-        while True:
-            await asyncio.sleep(_TALKERS_CHECKED_EVERY_S)
-            now = time.monotonic()
-            if not self._bus.is_connected or now - self._bus.last_event_at < 2 * STALE_AFTER_S or LoopLag.seconds > 0.5:
-                continue
-            for talker_id in self._talkers.fallen_silent(now):
-                log.warning("talker fell silent", extra=logs.fields(talker=talker_id))
-                self._calls.talker_gone(talker_id)

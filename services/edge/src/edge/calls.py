@@ -2,45 +2,52 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, assert_never
 
 from nats.aio.msg import Msg
 
 from common import audio, ids, logs, metrics, subjects
-from common.bus.connection import has_no_responders
+from common.errors import RemoteProtocolError
 from common.messages.base import decode_as
 from common.messages.commands import (
     Clear,
     CutOver,
+    Drain,
+    Draining,
     EdgeCommand,
+    EdgesCommand,
     EndReason,
+    HandingOver,
     HandoverPlease,
     HangUp,
     LegState,
     Ready,
+    Standing,
+    StandingAsked,
     WhoCarries,
 )
 from common.messages.facts import Fact
-from edge.core.fleet import Fleet
+from common.messages.instructions import Instructions
+from edge.call import Before, Caller, Surroundings
 from edge.core.merging import merged
 from edge.legs.port import Leg
 from edge.records import RecordFile
-from edge.session import Caller, CallSession, Surroundings
+from edge.session import CallSession
 
 log = logs.get("calls")
 
-BUS_SETTLES_WITHIN_S = 1.5
-"""Right after the bus came back, NATS may not know a living talker's subscription yet."""
+CallCommand: TypeAlias = Ready | Clear | StandingAsked | HandoverPlease | HangUp
 
 
 class Calls:
     """By call id, and by the key that stands for it in audio batches."""
 
-    def __init__(self, around: Surroundings, talkers: Fleet, records: RecordFile) -> None:
+    def __init__(self, around: Surroundings, records: RecordFile, on_drain: Callable[[Drain], None]) -> None:
+        """`on_drain`: somebody tells this edge to drain."""
         self._around = around
-        self._talkers = talkers
         self._records = records
+        self._on_drain = on_drain
         self._by_id: dict[str, CallSession] = {}
         self._by_key: dict[int, CallSession] = {}
         self._joining: set[str] = set()
@@ -61,13 +68,21 @@ class Calls:
         if call_id in self._joining:
             return True
         session = self.get(call_id)
-        if session is None:
+        if session is None or session.is_legless:
             return False
         if not session.leg.is_alive:
             session.leg.close()
-            session.end(EndReason.LEG_LOST)
+            session.leg_lost()
             return False
         return True
+
+    def give_up(self, call_id: str) -> Before | None:
+        """What a call without a living leg here was: another stream goes on with it. None: there is no such call."""
+        session = self.get(call_id)
+        if session is None or not session.is_legless:
+            return None
+        self._forget(session)
+        return session.give_up()
 
     @contextlib.contextmanager
     def joining(self, call_id: str) -> Iterator[None]:
@@ -78,12 +93,13 @@ class Calls:
         finally:
             self._joining.discard(call_id)
 
-    def start(self, caller: Caller, leg: Leg) -> CallSession:
-        """A leg is up: its call begins."""
-        session = CallSession(caller, leg, self._around)
+    def start(self, caller: Caller, leg: Leg, before: Before | None = None) -> CallSession:
+        """A leg is up: its call begins, or goes on."""
+        session = CallSession(caller, leg, self._around, before)
         self._by_id[caller.call_id] = session
         self._by_key[ids.call_key(caller.call_id)] = session
-        metrics.CALLS_ADMITTED.labels("inbound", "twilio").inc()
+        if before is None:
+            metrics.CALLS_ADMITTED.labels("inbound", "twilio").inc()
         metrics.CALLS_ACTIVE.labels("edge").set(len(self))
         task = asyncio.create_task(self._carry(session))
         self._running.add(task)
@@ -97,22 +113,28 @@ class Calls:
 
     async def _carry(self, session: CallSession) -> None:
         """Supervise one call: whatever goes wrong in it stays in it."""
-        call_id = session.caller.call_id
+        outcome = "bug"
         try:
             record = await session.run()
+            if record is None:
+                return
             outcome = str(record["end_reason"])
             metrics.CALL_DURATION.labels("inbound", outcome).observe(record["duration_ms"] / 1000)
             await self._records.append(record)
         except Exception:
-            outcome = "bug"
-            log.exception("a call failed", extra=logs.fields(call=call_id))
+            log.exception("a call failed", extra=logs.fields(call=session.caller.call_id))
             session.leg.close()
         finally:
-            if self._by_id.get(call_id) is session:  # a re-attached leg may have followed it already
-                del self._by_id[call_id]
-                del self._by_key[ids.call_key(call_id)]
-            metrics.CALLS_ACTIVE.labels("edge").set(len(self))
+            self._forget(session)
         metrics.CALLS_ENDED.labels("inbound", outcome).inc()
+
+    def _forget(self, session: CallSession) -> None:
+        """Unless another stream of the call has followed this one already."""
+        call_id = session.caller.call_id
+        if self._by_id.get(call_id) is session:
+            del self._by_id[call_id]
+            del self._by_key[ids.call_key(call_id)]
+        metrics.CALLS_ACTIVE.labels("edge").set(len(self))
 
     # --- from the bus ---------------------------------------------------------------------------------------------
 
@@ -127,40 +149,124 @@ class Calls:
                 session.on_agent_record(record)
 
     def on_command(self, message: Msg) -> bytes | None:
-        """A talker's command about one call; some are answered."""
+        """A command about one call, or to this edge; some are answered."""
         command = decode_as(EdgeCommand, message.data)
-        if isinstance(command, WhoCarries):
-            return LegState(is_alive=self.carries(command.call_id)).encode()
-        session = self.get(command.call_id)
-        if session is None:
-            metrics.BUS_REJECTS.labels("no_call").inc()
-            return CutOver(is_granted=False).encode() if isinstance(command, Ready) else None
         match command:
-            case Ready():
-                return session.on_ready(command).encode()
-            case Clear():
-                return session.on_clear(command).encode()
-            case HandoverPlease():
-                session.on_handover_please(command)
-                return b""  # a receipt: the talker need not ask again
-            case HangUp():
-                session.end(EndReason.AGENT_HANGUP)
-        return None
+            case WhoCarries(call_id=call_id):
+                return self._who_carries(call_id).encode()
+            case Drain():
+                self._on_drain(command)
+                return Draining(process_id=self._around.edge_id, calls=len(self)).encode()
+            case _:
+                session = self.get(command.call_id)
+                return _nobodys(command) if session is None else _to_session(command, session)
+
+    def _who_carries(self, call_id: str) -> LegState:
+        """Another edge has a stream of this call. If our leg of it is dead, the call is given up to that edge."""
+        if self.carries(call_id):
+            return LegState(is_alive=True)
+        before = self.give_up(call_id)
+        if before is None:
+            return LegState(is_alive=False)
+        if before.talker is None:
+            return LegState(is_alive=False, epoch=before.last_epoch)
+        return LegState(is_alive=False, epoch=before.talker.epoch, talker_id=before.talker.talker_id)
+
+    def on_question(self, message: Msg) -> bytes | None:
+        """A question to every edge; answered if it concerns a call of ours."""
+        order = decode_as(EdgesCommand, message.data)
+        session = self.get(order.call_id)
+        if session is None:
+            return None
+        talker = session.order_handover()
+        edge_id = self._around.edge_id
+        if talker is None:
+            return HandingOver(edge_id=edge_id, epoch=0).encode()
+        return HandingOver(edge_id=edge_id, epoch=talker.epoch, talker_id=talker.talker_id).encode()
 
     def on_fact(self, message: Msg) -> None:
         """A fact of any call; kept if the call is ours."""
         session = self.get(subjects.last_token(message.subject))
-        if session is not None:
-            session.memory.add(decode_as(Fact, message.data))
+        if session is None:
+            return
+        fact = decode_as(Fact, message.data)
+        if fact.call_id != session.caller.call_id:
+            raise RemoteProtocolError("malformed message: a fact of another call")
+        session.on_fact(fact)
 
-    def on_undelivered(self, message: Msg) -> None:
-        """NATS says that nobody takes a talker's caller audio any more."""
-        is_settled = time.monotonic() - self._around.bus.last_event_at > BUS_SETTLES_WITHIN_S
-        if has_no_responders(message) and is_settled:
-            self.talker_gone(subjects.last_token(message.subject))
+    def on_instructions(self, message: Msg) -> None:
+        """A revision of the instructions of any call; kept if the call is ours."""
+        session = self.get(subjects.last_token(message.subject))
+        if session is None:
+            return
+        instructions = Instructions.decode(message.data)
+        if instructions.call_id != session.caller.call_id:
+            raise RemoteProtocolError("malformed message: instructions of another call")
+        session.on_instructions(instructions)
+
+    # --- news that concern many calls -------------------------------------------------------------------------------
 
     def talker_gone(self, talker_id: str) -> None:
         """The process is dead or away: every call it talked in needs another."""
-        self._talkers.drop(talker_id)
         for session in self:
             session.on_talker_gone(talker_id)
+
+    def talker_unreached(self, talker_id: str) -> None:
+        """Audio for this talker found nobody, which may be the bus' fault."""
+        for session in self:
+            session.on_talker_unreached(talker_id)
+
+    def talker_alive(self, talker_id: str) -> None:
+        """A sign of life of a talker."""
+        for session in self:
+            session.on_talker_alive(talker_id)
+
+    def talkers_held(self) -> None:
+        """Talkers are missed but not given up, or that is over."""
+        for session in self:
+            session.look_again()
+
+    def bus_lost(self) -> None:
+        """Nobody can be reached."""
+        for session in self:
+            session.bus_lost()
+
+    def bus_back(self, gap_s: float) -> None:
+        """Everybody can be reached again; what was sent in the last `gap_s` may be lost."""
+        for session in self:
+            session.bus_back(gap_s)
+
+    def move_away(self) -> None:
+        """Give every leg back to the carrier at its next quiet moment: they come back to other edges."""
+        for session in self:
+            session.move_away()
+
+
+def _nobodys(command: CallCommand) -> bytes | None:
+    """About a call that is not here, or not any more."""
+    metrics.BUS_REJECTS.labels("no_call").inc()
+    match command:
+        case Ready():
+            return CutOver(is_granted=False).encode()
+        case StandingAsked():
+            return Standing(is_current=False).encode()
+        case _:
+            return None
+
+
+def _to_session(command: CallCommand, session: CallSession) -> bytes | None:
+    match command:
+        case Ready():
+            return session.on_ready(command).encode()
+        case Clear():
+            return session.on_clear(command).encode()
+        case StandingAsked():
+            return session.on_standing_asked(command).encode()
+        case HandoverPlease():
+            session.on_handover_please(command)
+            return b""  # a receipt: the talker need not ask again
+        case HangUp():
+            session.end(EndReason.AGENT_HANGUP)
+            return None
+        case _:
+            assert_never(command)

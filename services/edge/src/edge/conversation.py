@@ -1,18 +1,27 @@
 """What this edge knows of a call it carries: the conversation, and what the record will say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from common.conversation import Conversation, Turn
+from common.conversation import AnyTurn, Conversation, ToolTurn, Turn, newest
+from common.messages.commands import CutOver
 from common.messages.facts import (
     AgentSaid,
     AnyFact,
     BargedIn,
     CallerSaid,
+    CallStarted,
     EpochChanged,
+    ToolCalled,
+    ToolReturned,
     TurnStarted,
     UsageReported,
 )
+from common.messages.instructions import Instructions
+
+_MOST_CHARACTERS: Final = 200_000
+"""Of the conversation in one message; an hour of talk has about 60,000. NATS takes 1 MB at most."""
 
 
 @dataclass
@@ -20,6 +29,12 @@ class CallMemory:
     """Fed with every fact of one call, our own and those of talkers; each counts once."""
 
     conversation: Conversation = field(default_factory=Conversation)
+    instructions: Instructions | None = None
+    """The newest revision, if there ever was one."""
+    started: CallStarted | None = None
+    """How the call began."""
+    latest_ms: int = 0
+    """The latest moment of the call any fact tells of."""
     _seen: set[str] = field(default_factory=set)
     _epochs: list[dict[str, Any]] = field(default_factory=list)
     _barge_ins: list[dict[str, int]] = field(default_factory=list)
@@ -27,18 +42,27 @@ class CallMemory:
     _usage: dict[str, int] = field(default_factory=dict)
     _heard_ms: dict[str, int] = field(default_factory=dict)
 
-    def add(self, fact: AnyFact) -> None:
-        """Take one fact; a second time it is ignored."""
+    def add(self, fact: AnyFact) -> bool:
+        """Take one fact; False if it was known, it is ignored then."""
         if fact.fact_id in self._seen:
-            return
+            return False
         self._seen.add(fact.fact_id)
+        self.latest_ms = max(self.latest_ms, fact.at_ms)
         match fact:
+            case CallStarted():
+                self.started = self.started or fact
             case CallerSaid():
                 self._turn("caller", fact)
             case AgentSaid():
                 self._heard_ms[fact.item_id] = fact.heard_ms
                 if fact.heard_ms:
                     self._turn("agent", fact)
+            case ToolCalled():
+                self.conversation.tool_called(
+                    ToolTurn(start_ms=fact.at_ms, **fact.model_dump(include={*ToolTurn.model_fields}))
+                )
+            case ToolReturned():
+                self.conversation.tool_returned(fact.tool_call_id, fact.output)
             case EpochChanged():
                 self._epochs.append(
                     fact.model_dump(include={"epoch", "talker_id", "reason", "at_ms", "ready_after_ms"})
@@ -53,12 +77,41 @@ class CallMemory:
                         self._usage[name] = self._usage.get(name, 0) + value
             case _:
                 pass
+        return True
+
+    def instruct(self, instructions: Instructions) -> None:
+        """Take a revision of the instructions; older ones than ours are late."""
+        if self.instructions is None or instructions.revision > self.instructions.revision:
+            self.instructions = instructions
+
+    @property
+    def last_epoch(self) -> int:
+        """The highest epoch any fact tells of."""
+        return max((epoch["epoch"] for epoch in self._epochs), default=0)
+
+    @property
+    def heard_items(self) -> tuple[str, ...]:
+        """The agent turns that are known as heard, the newest last."""
+        return tuple(self._heard_ms)
+
+    def cut(self, under_way: Sequence[Turn], leg_clock_ms: int) -> CutOver:
+        """What a new talker has to know. `under_way`: turns that still play, as they will have been heard."""
+        known: dict[str, AnyTurn] = {turn.item_id: turn for turn in (*self.conversation.everything, *under_way)}
+        turns, omitted = newest(sorted(known.values(), key=lambda turn: turn.start_ms), _MOST_CHARACTERS)
+        return CutOver(
+            is_granted=True,
+            leg_clock_ms=leg_clock_ms,
+            conversation=turns,
+            omitted_turns=omitted,
+            instructions=self.instructions.instructions if self.instructions else None,
+        )
 
     def record(self) -> dict[str, Any]:
         """The conversation's part of the call record."""
         return {
             "turns": [
-                {**turn.model_dump(), "heard_ms": self._heard_ms.get(turn.item_id)} for turn in self.conversation.turns
+                {**turn.model_dump(exclude={"kind"}), "heard_ms": self._heard_ms.get(turn.item_id)}
+                for turn in self.conversation.turns
             ],
             "epochs": self._epochs,
             "barge_ins": self._barge_ins,
@@ -75,5 +128,6 @@ class CallMemory:
                 start_ms=fact.start_ms,
                 end_ms=fact.end_ms,
                 is_interrupted=isinstance(fact, AgentSaid) and fact.is_interrupted,
+                is_unfinished=isinstance(fact, AgentSaid) and fact.is_unfinished,
             )
         )

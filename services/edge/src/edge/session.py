@@ -1,198 +1,276 @@
-"""One call, from its leg coming up to its record: reads events, feeds the cores, performs what they answer."""
+"""One call at this edge, from its leg coming up to its record: reads events, feeds cores, performs their answers."""
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, assert_never
 
-from common import ids, logs, metrics, subjects
+from common import ids, logs, metrics
 from common.audio import Kind, RawRecord
-from common.bus.batcher import Batcher
-from common.bus.connection import Bus
-from common.bus.facts import FactWriter
-from common.errors import TrunklineError, UpstreamUnavailable
-from common.messages.base import decode_as
-from common.messages.commands import Clear, CutOver, Digits, EndReason, HandoverPlease, Heard, Ready, Release
-from common.messages.facts import AnyFact, CallEnded, CallStarted, DigitsPressed, EpochChanged
-from common.messages.offers import Accepted, HandoverReason, Offer, OfferAnswer
-from common.profile import AgentProfile
+from common.messages.commands import (
+    Adopted,
+    Clear,
+    CutOver,
+    EndReason,
+    HandoverPlease,
+    Heard,
+    Ready,
+    Standing,
+    StandingAsked,
+)
+from common.messages.facts import AnyFact, CallStarted, DigitsPressed, LegReattached, TurnEnded, TurnStarted
+from common.messages.instructions import Instructions
+from common.messages.offers import HandoverReason
+from edge import telling
+from edge.call import Before, Caller, Surroundings
+from edge.caller_audio import CallerAudio
 from edge.conversation import CallMemory
 from edge.core import arbiter as arbitration
-from edge.core.arbiter import Arbiter
+from edge.core import comfort
+from edge.core.arbiter import Arbiter, Talker
 from edge.core.clock import LegClock
-from edge.core.ring import CallerRing
+from edge.core.comfort import Comfort, Line
+from edge.core.turn_taking import TurnTaking
 from edge.legs.port import Leg
-from edge.registry import CallEntry, Registry
+from edge.registry import CallEntry
+from edge.talker_link import TalkerLink
 from edge.voice import AgentVoice
 
 log = logs.get("session")
 
-OFFER_WITHIN_S: Final = 0.15
-"""A frozen talker keeps its place in the queue group, so an unanswered offer soon goes to another."""
 LAST_WORDS_WITHIN_S: Final = 0.5
 """How long after the leg's end a talker's last facts are waited for before the record is written."""
+MOVE_WITHIN_S: Final = 60.0
+"""A call that finds no quiet moment for this long is moved anyway."""
+_HEARD_ITEMS_AT_MOST: Final = 200
 
 _AGENT_SPOKE: Final = arbitration.AgentSpoke()
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls whom."""
-
-    call_id: str
-    caller: str
-    dialled: str
-    profile: AgentProfile
-    last_epoch: int = 0
-    """The highest epoch the call had before it came here."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What every call of this edge shares."""
-
-    edge_id: str
-    bus: Bus
-    facts: FactWriter
-    audio: Batcher
-    registry: Registry
 
 
 class CallSession:
     """The call. Everything from outside arrives through the `on_…` methods, at once; `run` does what takes time."""
 
-    def __init__(self, caller: Caller, leg: Leg, around: Surroundings) -> None:
+    def __init__(self, caller: Caller, leg: Leg, around: Surroundings, before: Before | None = None) -> None:
         now = time.monotonic()
         self.caller = caller
         self.leg = leg
-        self.memory = CallMemory()
+        self.memory = before.memory if before else CallMemory()
+        self.is_legless = False
         self._around = around
-        self._key = ids.call_key(caller.call_id)
-        self._clock = LegClock()
-        self._ring = CallerRing()
-        self._arbiter = Arbiter(now, caller.profile.limits.max_call_s, caller.last_epoch)
-        self._audio_subject = ""
-        self._sequence = 0
-        self._began_at = now
-        self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._before = before
+        self._clock = LegClock(before.clock_ms if before else 0)
+        self._audio = CallerAudio(ids.call_key(caller.call_id), self._clock, around.audio)
+        self._turns = TurnTaking()
+        self._comfort = Comfort(now, has_begun=before is not None)
+        left_s = caller.profile.limits.max_call_s - self._clock.at(now) / 1000
+        self._arbiter = Arbiter(now, left_s, before.last_epoch if before else 0, around.reattach_within_s)
+        self._link = TalkerLink(around.bus, around.edge_id, caller.call_id)
+        self._started_at = before.started_at if before else telling.wall_clock()
         self._end: EndReason | None = None
+        self._is_quiet = False
+        self._move_by = math.inf
         self._wake = asyncio.Event()
+        self._sleeps_until = -math.inf
         self._tasks: asyncio.TaskGroup | None = None
-        self._voice = AgentVoice(caller.call_id, caller.profile.model or "default", leg, self._clock, self._tell)
+        model = caller.profile.model or "default"
+        self._voice = AgentVoice(caller.call_id, model, leg, self._clock, self._tell, is_new_call=before is None)
 
     # --- the life of the call -------------------------------------------------------------------------------------
 
-    async def run(self) -> dict[str, Any]:
-        """Carry the call to its end. Returns its record."""
-        self._tell(
-            CallStarted(
-                call_id=self.caller.call_id,
-                leg="twilio",
-                edge_id=self._around.edge_id,
-                profile=self.caller.profile.name,
-                caller_number=self.caller.caller,
-                dialled_number=self.caller.dialled,
-                started_at=self._started_at,
-            )
-        )
+    async def run(self) -> dict[str, Any] | None:
+        """Carry the call to its end. Returns its record; None if it goes on elsewhere."""
+        self._tell(self._beginning())
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            self._feed(arbitration.LegUp())
+            self._feed(arbitration.LegUp(self._before.talker if self._before else None))
             while (deadline := self._arbiter.next_deadline()) is not None:
                 await self._sleep_until(deadline)
                 self._feed(arbitration.Tick())
+                self._on_time()
             record = await self._conclude()
             self._tasks = None
         return record
 
+    def _beginning(self) -> CallStarted | LegReattached:
+        if self._before is not None:
+            return telling.came_back(self.caller, self._around.edge_id, self._now_ms())
+        return telling.began(self.caller, self._around.edge_id, self._started_at)
+
     async def _sleep_until(self, deadline: float) -> None:
         self._wake.clear()
+        self._sleeps_until = min(deadline, self._own_deadline())
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, self._sleeps_until - time.monotonic())):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            pass
+        self._sleeps_until = -math.inf
 
-    async def _conclude(self) -> dict[str, Any]:
-        reason = self._end or EndReason.LEG_LOST
+    def _own_deadline(self) -> float:
+        return math.inf if self.is_legless else min(self._comfort.next_deadline(), self._move_by)
+
+    def _on_time(self) -> None:
         now = time.monotonic()
+        if self.is_legless or self._arbiter.is_over:
+            return
+        if self._comfort.is_due(now):
+            metrics.COMFORT_CLIPS.inc()
+            self._voice.play_local(comfort.CLIP)
+            self._refresh()
+        if now >= self._move_by:
+            self._move()
+
+    async def _conclude(self) -> dict[str, Any] | None:
+        reason = self._end or EndReason.LEG_LOST
+        if reason is EndReason.MOVED:
+            log.info("call goes on elsewhere", extra=logs.fields(call=self.caller.call_id))
+            self.leg.close()
+            return None
         self._voice.finish()
-        await self._around.registry.note(self.caller.call_id, self._entry("ended", reason))
+        duration_ms, epoch = self._now_ms(), self._arbiter.last_epoch
+        self._around.registry.note(self.caller.call_id, self._entry("ended", reason))
         self.leg.close()
         await asyncio.sleep(LAST_WORDS_WITHIN_S)
-        duration_ms = round((now - self._began_at) * 1000)
-        self._tell(CallEnded(call_id=self.caller.call_id, reason=reason, duration_ms=duration_ms))
+        self._tell(telling.ended(self.caller.call_id, epoch, reason, duration_ms))
         log.info("call ended", extra=logs.fields(call=self.caller.call_id, reason=reason, duration_ms=duration_ms))
-        return {
-            "call_id": self.caller.call_id,
-            "leg": "twilio",
-            "profile": self.caller.profile.name,
-            "caller": self.caller.caller,
-            "dialled": self.caller.dialled,
-            "started_at": self._started_at,
-            "duration_ms": duration_ms,
-            "end_reason": str(reason),
-            **self.memory.record(),
-        }
+        return telling.record(self.caller, self.memory, reason, duration_ms, self._started_at)
 
     # --- from the leg (edge.legs.port.LegEvents) --------------------------------------------------------------------
 
     def on_caller_audio(self, timestamp_ms: int, pcmu: bytes) -> None:
-        """One frame of the caller: kept, and sent to the talker. The hottest path of the edge."""
-        at_ms = self._clock.feed(timestamp_ms, time.monotonic())
-        self._ring.add(at_ms, pcmu)
-        if self._audio_subject:
-            self._to_talker(at_ms, pcmu)
+        """One frame of the caller."""
+        self._audio.on_frame(timestamp_ms, pcmu, time.monotonic())
 
     def on_mark(self, name: str) -> None:
         """The carrier played everything before this mark."""
         self._voice.on_mark(name)
+        self._refresh()
 
     def on_digit(self, digit: str) -> None:
         """The caller pressed a key."""
-        self._tell(DigitsPressed(call_id=self.caller.call_id, digits=digit, **self._when()))
-        if (talker := self._arbiter.current) is not None:
-            message = Digits(call_id=self.caller.call_id, epoch=talker.epoch, digits=digit)
-            self._send(subjects.talker(talker.talker_id), message.encode())
+        talker = self._arbiter.current
+        epoch = talker.epoch if talker else 0
+        self._tell(DigitsPressed(call_id=self.caller.call_id, epoch=epoch, at_ms=self._now_ms(), digits=digit))
+        if talker is not None:
+            self._spawn(self._link.digits(talker, digit))
 
     def on_leg_down(self, reason: EndReason) -> None:
-        """The carrier's side is gone."""
-        self._feed(arbitration.LegDown(reason))
+        """The carrier's side is gone. If it only broke, the carrier may come back with another stream."""
+        if reason is EndReason.LEG_LOST:
+            self.leg_lost()
+        else:
+            self._feed(arbitration.LegDown(reason))
+
+    def leg_lost(self) -> None:
+        """The stream is dead without a word: wait for another one, with the talker."""
+        if self.is_legless or self._arbiter.is_over:
+            return
+        log.info("leg lost; waiting for it to come back", extra=logs.fields(call=self.caller.call_id))
+        self._voice.finish()
+        self.is_legless = True
+        self._audio.stop()
+        self._feed(arbitration.LegLost())
 
     # --- from talkers ---------------------------------------------------------------------------------------------
 
     def on_agent_record(self, record: RawRecord) -> None:
         """One record of agent audio or text. Of any epoch but the current one it is dropped and counted."""
-        if self._arbiter.is_current(record[1]):
+        if not self._arbiter.is_current(record[1]):
+            metrics.STALE_EPOCH_FRAMES.inc()
+        elif self.is_legless:
+            metrics.AUDIO_DROPPED.labels("agent", "no_leg").inc()
+        else:
+            was_silent = self._voice.is_silent
             self._voice.on_record(record)
             if record[4] == Kind.AUDIO:
                 self._arbiter.feed(_AGENT_SPOKE, time.monotonic())
-        else:
-            metrics.STALE_EPOCH_FRAMES.inc()
+            if was_silent:
+                self._refresh()
 
     def on_ready(self, ready: Ready) -> CutOver:
-        """A talker's session is ready: it is cut over to, or told that it came too late."""
+        """A talker's session is open: it is cut over to, told to wait for its moment, or that it came too late."""
         self._feed(arbitration.TalkerReady(ready.epoch, ready.talker_id, ready.realtime_session_id))
-        is_granted = self._arbiter.current == arbitration.Talker(ready.talker_id, ready.epoch)
-        return CutOver(is_granted=is_granted, leg_clock_ms=self._clock.at(time.monotonic()))
+        talker = Talker(ready.talker_id, ready.epoch)
+        if self._arbiter.current == talker:
+            return self._cut()
+        return CutOver(is_granted=False, may_wait=self._arbiter.holds(talker))
 
     def on_clear(self, clear: Clear) -> Heard:
         """The caller barged in on the current talker."""
-        return self._voice.on_clear(clear) if self._arbiter.is_current(clear.epoch) else Heard()
+        if not self._arbiter.is_current(clear.epoch) or self.is_legless:
+            return Heard()
+        heard = self._voice.on_clear(clear)
+        self._refresh()
+        return heard
 
     def on_handover_please(self, wish: HandoverPlease) -> None:
         """A talker cannot or should not go on."""
-        log.warning(
+        log.info(
             "talker asks to be replaced",
             extra=logs.fields(call=self.caller.call_id, reason=wish.reason, error=wish.error_code),
         )
         self._feed(arbitration.HandoverAsked(wish.epoch, wish.talker_id, wish.reason, wish.is_retryable))
 
+    def on_standing_asked(self, asked: StandingAsked) -> Standing:
+        """A talker that hears nothing asks whether it still counts."""
+        talker = Talker(asked.talker_id, asked.epoch)
+        return Standing(is_current=self._arbiter.current == talker or self._arbiter.holds(talker))
+
     def on_talker_gone(self, talker_id: str) -> None:
         """The process is known to be dead or away."""
         self._feed(arbitration.TalkerGone(talker_id))
+
+    def on_talker_unreached(self, talker_id: str) -> None:
+        """Audio for the talker found nobody, right after a fault of the bus: keep in mind what to send again."""
+        if self._talks(talker_id):
+            self._audio.missed(0.0, time.monotonic())
+
+    def on_talker_alive(self, talker_id: str) -> None:
+        """A sign of life: what could not reach the talker is sent again."""
+        if self._talks(talker_id):
+            self._audio.catch_up()
+
+    # --- from this edge -------------------------------------------------------------------------------------------
+
+    def on_fact(self, fact: AnyFact) -> None:
+        """A fact somebody else told of this call."""
+        if self.memory.add(fact):
+            self._follow(fact)
+
+    def on_instructions(self, instructions: Instructions) -> None:
+        """A revision of what the agent is told: whoever talks next starts with the newest."""
+        self.memory.instruct(instructions)
+
+    def bus_lost(self) -> None:
+        """Nobody can be reached: the call holds."""
+        self._feed(arbitration.BusLost())
+
+    def bus_back(self, gap_s: float) -> None:
+        """Everybody can be reached again; what was sent in the last `gap_s` may be lost."""
+        self._audio.missed(gap_s, time.monotonic())
+        self._feed(arbitration.BusBack())
+
+    def order_handover(self) -> Talker | None:
+        """An operator wants another talker, at the next quiet moment. Returns who talks now."""
+        self._feed(arbitration.HandoverOrdered(HandoverReason.OPERATOR))
+        return self._arbiter.current
+
+    def move_away(self) -> None:
+        """Give the leg back to the carrier at the next quiet moment: it comes back to another edge."""
+        if self._move_by == math.inf:
+            self._move_by = time.monotonic() + MOVE_WITHIN_S
+            self._wake.set()
+            if self._is_quiet:
+                self._move()
+
+    def give_up(self) -> Before:
+        """The call goes on with another stream: here is what it was."""
+        now = time.monotonic()
+        clock_ms = max(self._clock.at(now), self.memory.latest_ms)
+        before = Before(self.memory, self._arbiter.last_epoch, self._arbiter.current, clock_ms, self._started_at)
+        self._feed(arbitration.LegDown(EndReason.MOVED))
+        return before
 
     def end(self, reason: EndReason) -> None:
         """End the call for a reason of our own."""
@@ -204,94 +282,122 @@ class CallSession:
         for command in self._arbiter.feed(event, time.monotonic()):
             self._perform(command)
         self._wake.set()
+        self._refresh()
 
     def _perform(self, command: arbitration.Command) -> None:
         match command:
             case arbitration.MakeOffer():
                 self._spawn(self._offer(command))
+            case arbitration.AskAdoption():
+                self._spawn(self._adopt(command))
             case arbitration.CutOver():
                 self._cut_over(command)
             case arbitration.ReleaseTalker(talker, reason):
                 if not self._arbiter.current:
-                    self._audio_subject = ""
-                message = Release(call_id=self.caller.call_id, epoch=talker.epoch, reason=reason)
-                self._send(subjects.talker(talker.talker_id), message.encode())
+                    self._audio.stop()
+                self._spawn(self._link.release(talker, reason))
             case arbitration.EndCall(reason):
                 self._end = reason
             case _:
                 assert_never(command)
 
     async def _offer(self, command: arbitration.MakeOffer) -> None:
-        offer = Offer(
-            call_id=self.caller.call_id,
-            edge_id=self._around.edge_id,
-            epoch=command.epoch,
-            reason=command.reason,
-            profile=self.caller.profile,
-            conversation=self.memory.conversation.turns,
-        )
-        try:
-            if not self._around.bus.is_connected:  # nats-py would keep the offer, and send it when it is stale
-                raise UpstreamUnavailable("the bus is away")
-            data = await self._around.bus.request(subjects.offer("realtime"), offer.encode(), OFFER_WITHIN_S)
-            answer = decode_as(OfferAnswer, data)
-        except TrunklineError as error:
-            result = error.code
-            event: arbitration.Event = arbitration.OfferFailed(command.epoch)
-        else:
-            result = answer.kind
-            event = (
-                arbitration.OfferAccepted(command.epoch, answer.talker_id)
-                if isinstance(answer, Accepted)
-                else arbitration.OfferFailed(command.epoch)
-            )
-        metrics.OFFERS.labels("realtime", result).inc()
-        self._feed(event)
+        self._feed(await self._link.offer(command.epoch, command.reason, self.caller.profile))
+
+    async def _adopt(self, command: arbitration.AskAdoption) -> None:
+        now = time.monotonic()
+        known = self.memory.heard_items[-_HEARD_ITEMS_AT_MOST:]
+        adopted = await self._link.adopt(command.talker, command.epoch, self._clock.at(now), known)
+        if adopted is None:
+            metrics.REATTACHED.labels("reseeded").inc()
+            self._feed(arbitration.OfferFailed(command.epoch))
+            return
+        metrics.REATTACHED.labels("adopted").inc()
+        self._learn(adopted, command.talker.epoch)
+        talker_id, session_id = command.talker.talker_id, adopted.realtime_session_id
+        self._feed(arbitration.AdoptionAccepted(command.epoch, talker_id, session_id))
+
+    def _learn(self, adopted: Adopted, epoch: int) -> None:
+        """What only the adopted talker knows: how far the call's clock was, and what was being said."""
+        shift_ms = self._clock.advance(adopted.leg_clock_ms, time.monotonic())
+        self._audio.shift(shift_ms)
+        for turn in adopted.left_over:
+            self._tell(telling.left_over(self.caller.call_id, epoch, turn))
 
     def _cut_over(self, cut: arbitration.CutOver) -> None:
         """The talker changes here, in one step: epoch, address, ledger, fact."""
         self._voice.new_epoch(cut.talker.epoch)
-        self._sequence = 0
-        self._audio_subject = subjects.caller_audio(cut.talker.talker_id)
-        for at_ms, pcmu in self._ring.since(self.memory.conversation.known_until_ms):
-            self._to_talker(at_ms, pcmu)
+        self._turns.talker_changed()
+        if cut.has_waited:
+            self._spawn(self._link.take_over(cut.talker, self._cut()))
+        self._audio.address(cut.talker, since_ms=self.memory.conversation.known_until_ms)
         if cut.reason is not HandoverReason.START:
             metrics.TAKEOVERS.labels(cut.reason, "ok").inc()
         metrics.TAKEOVER.labels("cut").observe(cut.waited_s)
         log.info("cut over", extra=logs.fields(call=self.caller.call_id, epoch=cut.talker.epoch, reason=cut.reason))
-        self._tell(
-            EpochChanged(
-                call_id=self.caller.call_id,
-                talker_id=cut.talker.talker_id,
-                reason=cut.reason,
-                realtime_session_id=cut.realtime_session_id,
-                ready_after_ms=round(cut.waited_s * 1000),
-                **self._when(),
-            )
-        )
-        self._spawn(self._around.registry.note(self.caller.call_id, self._entry("live", None)))
+        self._tell(telling.changed_talker(self.caller.call_id, cut, self._now_ms()))
+        self._around.registry.note(self.caller.call_id, self._entry("live", None))
+
+    def _cut(self) -> CutOver:
+        """What the new talker has to know."""
+        current = self._arbiter.current
+        return self.memory.cut(self._voice.under_way(current.epoch if current else 0), self._now_ms())
+
+    def _refresh(self) -> None:
+        """Look at the line: a quiet moment may have come or gone, silence may have begun."""
+        if self.is_legless or self._arbiter.is_over:
+            return
+        quiet = self._voice.is_quiet and self._turns.is_free
+        if quiet != self._is_quiet:
+            self._is_quiet = quiet
+            self._feed(arbitration.QuietChanged(quiet))
+        if quiet and self._move_by < math.inf:
+            self._move()
+            return
+        line = Line(self._voice.is_silent, self._is_talker_reachable(), self._turns.awaited_since)
+        self._comfort.feed(line, time.monotonic())
+        if self._own_deadline() < self._sleeps_until:
+            self._wake.set()
+
+    def _is_talker_reachable(self) -> bool:
+        current = self._arbiter.current
+        return current is not None and self._around.bus.is_connected and not self._around.is_held(current.talker_id)
+
+    def look_again(self) -> None:
+        """Talkers are held, or no longer."""
+        self._refresh()
+
+    def _move(self) -> None:
+        self._move_by = math.inf
+        self.leg.close()
+        self.leg_lost()
 
     # --- small things ---------------------------------------------------------------------------------------------
 
-    def _to_talker(self, at_ms: int, pcmu: bytes) -> None:
-        self._sequence += 1
+    def _talks(self, talker_id: str) -> bool:
         current = self._arbiter.current
-        assert current is not None
-        self._around.audio.add(self._audio_subject, (self._key, current.epoch, self._sequence, at_ms, Kind.AUDIO, pcmu))
+        return current is not None and current.talker_id == talker_id
 
     def _tell(self, fact: AnyFact) -> None:
-        self.memory.add(fact)
+        if self.memory.add(fact):
+            self._follow(fact)
         self._around.facts.write(fact)
 
-    def _when(self) -> dict[str, int]:
-        current = self._arbiter.current
-        return {"epoch": current.epoch if current else 0, "at_ms": self._clock.at(time.monotonic())}
+    def _follow(self, fact: AnyFact) -> None:
+        """Whose move it is now."""
+        match fact:
+            case TurnStarted(speaker="caller"):
+                self._turns.caller_began()
+            case TurnEnded():
+                self._turns.caller_ended(time.monotonic())
+            case TurnStarted(speaker="agent"):
+                self._turns.agent_began()
+            case _:
+                return
+        self._refresh()
 
-    def _send(self, subject: str, payload: bytes) -> None:
-        self._spawn(self._publish(subject, payload))
-
-    async def _publish(self, subject: str, payload: bytes) -> None:
-        await self._around.bus.publish(subject, payload)
+    def _now_ms(self) -> int:
+        return self._clock.at(time.monotonic())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` within the life of the call; what comes after its end has nobody left to matter to."""

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from common.settings import Port, ServiceSettings
 
@@ -22,14 +22,32 @@ class EdgeSettings(ServiceSettings):
     twilio_account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$", description="The account whose calls we take")
     twilio_auth_token: SecretStr = Field(min_length=16, description="Signs Twilio's requests, and our stream tokens")
     twilio_shared_key: SecretStr | None = Field(None, description="Secret of Twilio's SharedKey signatures (SHA-256)")
+    twilio_api_base_url: str = Field(
+        "https://api.twilio.com", pattern=r"^https?://[^\s?#]+$", description="Twilio's REST API, for EDGE_REST_RESCUE"
+    )
+    twilio_api_key_sid: str | None = Field(
+        None, pattern=r"^SK[0-9a-f]{32}$", description="API key for the REST API; without one the auth token is used"
+    )
+    twilio_api_key_secret: SecretStr | None = Field(None, description="Secret of that API key")
 
     edge_host: str = Field("0.0.0.0", description="Address of the public port")  # noqa: S104 - carriers come from anywhere
     edge_port: Port = Field(8080, description="The public port: webhooks and media")
     edge_ops_port: Port = Field(9101, description="Port of /livez, /readyz and /metrics")
     edge_agent_profiles: Path = Field(Path("agents"), description="Directory of agent profiles (YAML)")
-    edge_max_calls: int = Field(200, ge=1, le=10_000, description="Calls one edge carries")
+    edge_max_calls: int = Field(
+        200, ge=1, le=10_000, description="Calls one edge carries; running calls of lost edges may take 10 % more"
+    )
     edge_call_records: Path | None = Field(None, description="File that gets one JSON line per ended call")
     edge_drain_deadline_s: float = Field(3900, ge=0, description="Longest wait for running calls after SIGTERM")
+    edge_drain_moves_calls: bool = Field(
+        False, description="After SIGTERM, re-attach the running calls elsewhere at quiet moments instead of waiting"
+    )
+    edge_reattach_within_s: float = Field(
+        15, ge=1, le=120, description="How long a call whose stream broke is kept for the carrier to come back"
+    )
+    edge_rest_rescue: bool = Field(
+        False, description="Bring calls of a lost edge back by Twilio's REST API when they do not come by themselves"
+    )
     edge_unauthenticated_sockets: int = Field(500, ge=1, description="Sockets that may wait for their `start` message")
 
     @field_validator("public_base_url")
@@ -40,6 +58,19 @@ class EdgeSettings(ServiceSettings):
             raise ValueError("give an http:// or https:// address without query, e.g. https://voice.example.com")
         return value.rstrip("/")
 
+    @model_validator(mode="after")
+    def _whole_api_key(self) -> Self:
+        if (self.twilio_api_key_sid is None) != (self.twilio_api_key_secret is None):
+            raise ValueError("TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET: give both or neither")
+        return self
+
+    @property
+    def rest_credentials(self) -> tuple[str, str]:
+        """User and password of Twilio's REST API."""
+        if self.twilio_api_key_sid is not None and self.twilio_api_key_secret is not None:
+            return self.twilio_api_key_sid, self.twilio_api_key_secret.get_secret_value()
+        return self.twilio_account_sid, self.twilio_auth_token.get_secret_value()
+
     @property
     def media_url(self) -> str:
         """The media socket as the carrier dials it: `https` gives `wss`, `http` (local peers) gives `ws`."""
@@ -48,9 +79,11 @@ class EdgeSettings(ServiceSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values no log line may show."""
-        keys = (self.twilio_auth_token, self.twilio_shared_key)
+        keys = (self.twilio_auth_token, self.twilio_shared_key, self.twilio_api_key_secret)
         return tuple(key.get_secret_value() for key in keys if key is not None)
 
-    def url(self, path: Literal["/twilio/voice", "/twilio/resume", "/twilio/stream-status"]) -> str:
+    def url(
+        self, path: Literal["/twilio/voice", "/twilio/resume", "/twilio/transferred", "/twilio/stream-status"]
+    ) -> str:
         """One of our webhooks as the carrier dials it."""
         return f"{self.public_base_url}{path}"

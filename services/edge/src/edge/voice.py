@@ -6,6 +6,7 @@ from typing import assert_never
 
 from common import metrics
 from common.audio import Kind, RawRecord
+from common.conversation import Turn
 from common.messages.commands import Clear, Heard
 from common.messages.facts import AgentSaid, AnyFact, BargedIn, TurnStarted
 from edge.core import playout
@@ -16,7 +17,16 @@ from edge.legs.port import Leg
 class AgentVoice:
     """Everything between an agent record let through by the arbiter and the carrier's receipt for it."""
 
-    def __init__(self, call_id: str, model: str, leg: Leg, clock: LegClock, tell: Callable[[AnyFact], None]) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        model: str,
+        leg: Leg,
+        clock: LegClock,
+        tell: Callable[[AnyFact], None],
+        *,
+        is_new_call: bool = True,
+    ) -> None:
         """`tell` publishes a fact of this call."""
         self._call_id = call_id
         self._model = model
@@ -25,21 +35,47 @@ class AgentVoice:
         self._tell = tell
         self._playout = playout.Playout()
         self._void_through = 0
+        self._through: dict[int, int] = {}
+        """The last sequence that came of each kind: after a fault of the bus, records may come again."""
         self._cleared: Clear | None = None
         self._heard = Heard()
         self._epoch = 0
-        self._unheard_since: float | None = time.monotonic()
+        self._unheard_since: float | None = time.monotonic() if is_new_call else None
         """When the call began, until its first agent audio has left."""
 
     def new_epoch(self, epoch: int) -> None:
         """Another talker speaks from now on; what the last one sent plays on."""
         self._epoch = epoch
         self._void_through = 0
+        self._through.clear()
         self._perform(self._playout.end_items(time.monotonic()))
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if the agent is not in the middle of anything and the carrier has played everything."""
+        return self._playout.is_quiet
+
+    @property
+    def is_silent(self) -> bool:
+        """True if the carrier has played everything."""
+        return self._playout.is_silent
+
+    def under_way(self, before_epoch: int) -> tuple[Turn, ...]:
+        """Turns of earlier epochs that the carrier still plays, as they will have been heard."""
+        under_way = self._playout.under_way()
+        return tuple(self._as_turn(turn) for turn in under_way if turn.epoch < before_epoch and turn.text.strip())
+
+    def play_local(self, pcmu: bytes) -> None:
+        """Play a clip of our own."""
+        self._perform(self._playout.local(pcmu, time.monotonic()))
 
     def on_record(self, record: RawRecord) -> None:
         """One record of the current talker."""
         _, epoch, sequence, timestamp_ms, kind, payload = record
+        if sequence <= self._through.get(kind, 0):
+            metrics.AUDIO_DROPPED.labels("agent", "repeated").inc()
+            return
+        self._through[kind] = sequence
         if sequence <= self._void_through:
             metrics.AUDIO_DROPPED.labels("agent", "cleared").inc()
         elif kind == Kind.AUDIO:
@@ -76,7 +112,7 @@ class AgentVoice:
         if not cut:
             return Heard()
         spoken = next((turn for turn in cut if turn.is_interrupted), cut[-1])
-        item_id, heard_ms = spoken.item_id, spoken.heard_ms
+        item_id, heard_ms, text = spoken.item_id, spoken.heard_ms, spoken.text
         self._tell(
             BargedIn(
                 call_id=self._call_id,
@@ -87,7 +123,7 @@ class AgentVoice:
                 heard_ms=heard_ms,
             )
         )
-        return Heard(item_id=item_id, heard_ms=heard_ms)
+        return Heard(item_id=item_id, heard_ms=heard_ms, text=text)
 
     def finish(self) -> None:
         """The leg is gone: every open turn ends as far as it was heard."""
@@ -127,18 +163,30 @@ class AgentVoice:
         )
 
     def _turn_over(self, turn: playout.AgentTurn) -> None:
-        end_ms = self._clock.at(turn.ended_at)
+        said = self._as_turn(turn)
         self._tell(
             AgentSaid(
                 call_id=self._call_id,
                 epoch=turn.epoch,
-                at_ms=end_ms,
+                at_ms=said.end_ms,
                 item_id=turn.item_id,
                 text=turn.text,
-                start_ms=self._clock.at(turn.began_at),
-                end_ms=end_ms,
+                start_ms=said.start_ms,
+                end_ms=said.end_ms,
                 heard_ms=turn.heard_ms,
                 audio_ms=turn.audio_ms,
                 is_interrupted=turn.is_interrupted,
+                is_unfinished=turn.is_unfinished,
             )
+        )
+
+    def _as_turn(self, turn: playout.AgentTurn) -> Turn:
+        return Turn(
+            speaker="agent",
+            item_id=turn.item_id,
+            text=turn.text,
+            start_ms=self._clock.at(turn.began_at),
+            end_ms=self._clock.at(turn.ended_at),
+            is_interrupted=turn.is_interrupted,
+            is_unfinished=turn.is_unfinished,
         )

@@ -1,12 +1,14 @@
 """What one call's talker asks of the edge that holds its leg."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
-from common import subjects
+from common import metrics, subjects
 from common.bus.connection import Bus
-from common.errors import DeadlineExceeded, UpstreamUnavailable
-from common.messages.commands import Clear, CutOver, HandoverPlease, Heard, Ready
+from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
+from common.messages.commands import Clear, CutOver, HandoverPlease, Heard, Ready, Standing, StandingAsked
+from realtime_worker.core.vocabulary import AskHandover
 
 _READY_WITHIN_S: Final = 1.0
 _READY_TRIES: Final = 3
@@ -14,7 +16,17 @@ _CLEAR_WITHIN_S: Final = 0.25
 _CLEAR_TRIES: Final = 2
 _PLEASE_WITHIN_S: Final = 0.25
 _PLEASE_TRIES: Final = 5
+_STANDING_WITHIN_S: Final = 0.5
 _PAUSE_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The speech session that is ready."""
+
+    session_id: str
+    is_warm: bool
+    open_ms: int
 
 
 class EdgeLink:
@@ -23,30 +35,60 @@ class EdgeLink:
     def __init__(self, bus: Bus, talker_id: str, edge_id: str, call_id: str, epoch: int) -> None:
         self._bus = bus
         self._talker_id = talker_id
-        self._subject = subjects.edge(edge_id)
         self._call_id = call_id
-        self._epoch = epoch
+        self.readdress(edge_id, epoch)
 
-    async def ready(self, session_id: str, *, is_warm: bool, open_ms: int) -> CutOver:
+    def readdress(self, edge_id: str, epoch: int) -> None:
+        """Another edge has the call's leg, under another epoch."""
+        self._subject = subjects.edge(edge_id)
+        self.audio_subject = subjects.agent_audio(edge_id)
+        """Where agent audio goes."""
+        self.epoch = epoch
+
+    async def ready(self, session: Session) -> CutOver:
         """Say that the session is ready; learn whether we are the talker now. Raises a `TrunklineError`."""
         ready = Ready(
             call_id=self._call_id,
-            epoch=self._epoch,
+            epoch=self.epoch,
             talker_id=self._talker_id,
-            realtime_session_id=session_id,
-            is_warm=is_warm,
-            open_ms=open_ms,
+            realtime_session_id=session.session_id,
+            is_warm=session.is_warm,
+            open_ms=session.open_ms,
         )
         return CutOver.decode(await self._request(ready.encode(), _READY_WITHIN_S, _READY_TRIES))
 
     async def clear(self, through_sequence: int, onset_ms: int) -> Heard:
         """Have the agent silenced; learn what was heard. Raises a `TrunklineError`."""
-        clear = Clear(call_id=self._call_id, epoch=self._epoch, through_sequence=through_sequence, onset_ms=onset_ms)
+        clear = Clear(call_id=self._call_id, epoch=self.epoch, through_sequence=through_sequence, onset_ms=onset_ms)
         return Heard.decode(await self._request(clear.encode(), _CLEAR_WITHIN_S, _CLEAR_TRIES))
 
-    async def handover_please(self, please: HandoverPlease) -> bool:
+    async def standing(self) -> bool | None:
+        """Whether we are the talker still; None if the edge does not say.
+
+        While we are away from the bus ourselves nobody can say otherwise: then we are.
+        """
+        if not self._bus.is_connected:
+            return True
+        asked = StandingAsked(call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id)
+        try:
+            return Standing.decode(await self._bus.request(self._subject, asked.encode(), _STANDING_WITHIN_S)).is_current
+        except RemoteProtocolError:
+            metrics.BUS_REJECTS.labels("malformed").inc()
+            return None
+        except TrunklineError:
+            return None if self._bus.is_connected else True
+
+    async def handover_please(self, wish: AskHandover) -> bool:
         """Ask for another talker. False if the edge cannot be reached; it may then be looking for one by itself."""
         for _ in range(_PLEASE_TRIES):
+            please = HandoverPlease(
+                call_id=self._call_id,
+                epoch=self.epoch,
+                talker_id=self._talker_id,
+                reason=wish.reason,
+                error_code=wish.error_code,
+                is_retryable=wish.is_retryable,
+            )
             try:
                 await self._bus.request(self._subject, please.encode(), _PLEASE_WITHIN_S)
             except UpstreamUnavailable:

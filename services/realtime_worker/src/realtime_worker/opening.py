@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from common import logs, metrics
 from common.errors import DeadlineExceeded, TrunklineError, UpstreamUnavailable
-from common.messages.offers import Offer
+from common.messages.offers import HandoverReason, Offer
 from realtime_worker.backends.port import Backend, Configure
-from realtime_worker.core.seeding import seed
 from realtime_worker.outcomes import Outcomes
 from realtime_worker.speech_session import SpeechSession
 
@@ -20,9 +19,10 @@ log = logs.get("opening")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A speech session that is this agent and knows what was said."""
+    """A speech session that is this agent and knows nothing of the call yet."""
 
     speech: SpeechSession
+    answers_by_itself: bool
     is_warm: bool
     open_s: float
 
@@ -46,22 +46,27 @@ class Opener:
         return speech
 
     async def for_call(self, offer: Offer, model: str, warm: SpeechSession | None) -> Opened:
-        """A session configured and seeded for this call. Raises a `TrunklineError`."""
+        """A session configured for this call. Raises a `TrunklineError`.
+
+        A call that begins is answered at once. One that runs already is told at the cut, and nothing may be answered
+        before that (`openai-realtime.md` §1.11).
+        """
         started = time.monotonic()
-        if warm is not None and await self._warmed(warm, offer):
-            return Opened(warm, is_warm=True, open_s=time.monotonic() - started)
+        agent = Configure(offer.profile, answers_by_itself=offer.reason is HandoverReason.START)
+        if warm is not None and await self._warmed(warm, agent):
+            return Opened(warm, agent.answers_by_itself, is_warm=True, open_s=time.monotonic() - started)
         async with self._attempt(model) as speech:
             await speech.connect(model, self._tls, self._timeout_s)
-            await speech.configure(Configure(offer.profile), seed(offer.conversation))
+            await speech.configure(agent)
         open_s = time.monotonic() - started
         metrics.SESSION_READY.labels(model).observe(open_s)
-        return Opened(speech, is_warm=False, open_s=open_s)
+        return Opened(speech, agent.answers_by_itself, is_warm=False, open_s=open_s)
 
-    async def _warmed(self, speech: SpeechSession, offer: Offer) -> bool:
+    async def _warmed(self, speech: SpeechSession, agent: Configure) -> bool:
         """False if the session was dead already; it may have died without a word, so it gets half of the time."""
         try:
             async with asyncio.timeout(self._timeout_s / 2):
-                await speech.configure(Configure(offer.profile), seed(offer.conversation))
+                await speech.configure(agent)
         except (UpstreamUnavailable, TimeoutError):
             speech.close()
             log.info("a warm session died when it was taken; opening a new one")

@@ -2,31 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
-from common import ids, logs, metrics, subjects
+from common import ids, logs, metrics
 from common.bus.batcher import Batcher
 from common.bus.facts import FactWriter
-from common.errors import TrunklineError
-from common.messages.commands import HandoverPlease
+from common.errors import RemoteProtocolError, TrunklineError
+from common.messages.commands import Adopt, Adopted, CutOver, LeftOver
 from common.messages.facts import UsageReported
 from common.messages.offers import HandoverReason, Offer
 from realtime_worker.backends.port import (
+    AddToolCall,
+    AddToolOutput,
+    AddTurn,
     CancelResponse,
+    Configure,
     DeleteItem,
     Respond,
     SessionClosed,
     SpeechEvent,
     Truncate,
 )
+from realtime_worker.candidacy import Candidacy
 from realtime_worker.core.conversation import SpeechConversation
-from realtime_worker.core.leg_clock import LegClock
-from realtime_worker.core.seeding import opening
 from realtime_worker.core.subject import Patience, Subject
 from realtime_worker.core.vocabulary import (
     AskHandover,
+    AskStanding,
     BecameTalker,
     CarrierCleared,
     ClearCarrier,
@@ -36,14 +40,20 @@ from realtime_worker.core.vocabulary import (
     CountTruncateError,
     End,
     Event,
+    LetAudioThrough,
     NoteBargeIn,
     NoteFirstAudio,
+    ReplayEnded,
     ReportResponse,
     SendRecord,
+    StandingTold,
+    TellLeftOver,
     Tick,
+    WasAdopted,
     WriteFact,
 )
-from realtime_worker.edge_link import EdgeLink
+from realtime_worker.edge_link import EdgeLink, Session
+from realtime_worker.listening import Listening
 from realtime_worker.opening import Opened, Opener
 from realtime_worker.outcomes import Outcomes
 from realtime_worker.tokens import count_tokens
@@ -59,6 +69,8 @@ class Around:
     talker_id: str
     default_model: str
     patience: Patience
+    max_age_s: Callable[[], float]
+    """How old a speech session may become; another number each time, so that sessions do not age together."""
     opener: Opener
     warm: WarmSessions
     batcher: Batcher
@@ -68,7 +80,7 @@ class Around:
 
 
 class CallSession:
-    """The talker of one call and epoch."""
+    """The talker of one call and epoch, or a candidate for it."""
 
     def __init__(self, offer: Offer, around: Around) -> None:
         self._offer = offer
@@ -76,29 +88,38 @@ class CallSession:
         self._model = offer.profile.model or around.default_model
         self._edge = around.link(offer)
         self._key = ids.call_key(offer.call_id)
-        self._epoch = offer.epoch
-        self._audio_subject = subjects.agent_audio(offer.edge_id)
+        self._candidacy = Candidacy()
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._clock = LegClock()
-        self._dropped = metrics.AUDIO_DROPPED.labels("caller", "congested")
-        self._send_audio: Callable[[bytes], bool] = _nobody
+        self._tasks: asyncio.TaskGroup | None = None
+        self._conversation: SpeechConversation | None = None
+        self._listening = Listening()
+        self._wished: set[HandoverReason] = set()
+        self._left_over: tuple[LeftOver, ...] = ()
+        self._adoption: tuple[Adopt, Adopted] | None = None
+        self.is_talker = False
+        """True from the cut until the end."""
+        self.on_caller_audio = self._listening.hear
+        """One record of caller audio. The hot path."""
 
     # --- the life of a call -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Open, get ready, talk until released. Never raises on anything a peer does."""
-        try:
-            opened = await self._open()
-        except TrunklineError as error:
-            log.warning("no speech session", extra=self._fields(error=error.code, why=str(error)))
-            await self._give_back(error)
-            return
-        try:
-            await self._talk(opened)
-        finally:
-            opened.speech.close()
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                opened = await self._open()
+            except TrunklineError as error:
+                log.warning("no speech session", extra=self._fields(error=error.code, why=str(error)))
+                self._give_back(error)
+                return
+            try:
+                await self._talk(opened)
+            finally:
+                self._finish()
+                opened.speech.close()
 
     async def _open(self) -> Opened:
         warm = self._around.warm.take(self._model)
@@ -108,60 +129,90 @@ class CallSession:
         if self._over.is_set():
             return
         self._speech = opened.speech
-        self._send_audio = opened.speech.send_audio
-        subject = Subject(
-            self._offer.call_id,
-            self._epoch,
-            self._model,
-            self._offer.profile.turn_detection,
-            opened.speech.capabilities.supports_truncate,
+        supports_truncate = opened.speech.capabilities.supports_truncate
+        subject = Subject(self.call_id, self.epoch, self._model, self._offer.profile, supports_truncate)
+        now, retire_at = time.monotonic(), opened.speech.opened_at + self._around.max_age_s()
+        self._conversation = SpeechConversation(
+            subject, self._listening.audio, self._around.patience, now, retire_at=retire_at
         )
-        self._conversation = SpeechConversation(subject, self._clock, self._around.patience, time.monotonic())
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            try:
-                opened.speech.listen(self._on_speech)
-                if await self._is_granted(opened):
-                    self._feed(BecameTalker(opening(self._offer.conversation, self._offer.profile.greeting)))
-                    await self._over.wait()
-            finally:
-                self._over.set()
-                self._disarm()
-                opened.speech.close()
+        opened.speech.listen(self._on_speech)
+        cut = await self._cut(opened)
+        if cut is not None and not self._over.is_set():
+            self.is_talker = True
+            self._feed(BecameTalker(cut, opened.answers_by_itself))
+            await self._over.wait()
 
-    async def _is_granted(self, opened: Opened) -> bool:
+    async def _cut(self, opened: Opened) -> CutOver | None:
         open_ms = round(opened.open_s * 1000)
+        session = Session(opened.speech.session_id, opened.is_warm, open_ms)
+        log.info("ready", extra=self._fields(warm=opened.is_warm, open_ms=open_ms))
         try:
-            cut = await self._edge.ready(opened.speech.session_id, is_warm=opened.is_warm, open_ms=open_ms)
-        except TrunklineError as error:
-            log.warning("the edge could not be told", extra=self._fields(error=error.code, why=str(error)))
-            return False
-        log.info("ready", extra=self._fields(granted=cut.is_granted, warm=opened.is_warm, open_ms=open_ms))
-        if not self._clock.sent_ms:
-            self._clock.sent(cut.leg_clock_ms, 0)
-        return cut.is_granted
+            return await self._candidacy.cut(self._edge, session)
+        except RemoteProtocolError as error:
+            log.warning("the cut cannot be read", extra=self._fields(why=str(error)))
+            self._give_back(error)
+            return None
 
-    async def _give_back(self, error: TrunklineError) -> None:
-        await self._please(AskHandover(HandoverReason.UPSTREAM_FAILED, error.code, error.retryable))
+    def _finish(self) -> None:
+        self.is_talker = False
+        self._over.set()
+        self._candidacy.give_up()
+        self._listening.stop()
+        self._disarm()
+
+    def _give_back(self, error: TrunklineError) -> None:
+        self._perform(AskHandover(HandoverReason.UPSTREAM_FAILED, error.code, error.retryable))
 
     # --- called by the switchboard ------------------------------------------------------------------------------------
 
     @property
+    def call_id(self) -> str:
+        """Which call."""
+        return self._offer.call_id
+
+    @property
+    def epoch(self) -> int:
+        """The epoch we have or will have."""
+        return self._edge.epoch
+
+    @property
     def key(self) -> tuple[int, int]:
         """How caller audio names this session."""
-        return self._key, self._epoch
-
-    def on_caller_audio(self, timestamp_ms: int, pcmu: bytes) -> None:
-        """One frame of caller audio, at once to the model. The hot path."""
-        if self._send_audio(pcmu):
-            self._clock.sent(timestamp_ms, len(pcmu))
-        else:
-            self._dropped.inc()
+        return self._key, self._edge.epoch
 
     def release(self, reason: str) -> None:
         """The edge is done with us."""
         log.info("released", extra=self._fields(reason=reason))
-        self._over.set()
+        self._end()
+
+    def take_over(self, cut: CutOver) -> None:
+        """The call's quiet moment has come."""
+        self._candidacy.take_over(cut)
+
+    def ask_handover(self, reason: HandoverReason) -> None:
+        """Ask the edge for another talker, whether we talk already or are only about to."""
+        self._perform(AskHandover(reason))
+
+    def adopt(self, adopt: Adopt) -> Adopted:
+        """Go on for another edge under a new epoch; what the old one had not played of our words is lost."""
+        conversation = self._conversation
+        assert conversation is not None  # a talker has one
+        died_at = self._listening.audio.heard_at
+        self._edge.readdress(adopt.edge_id, adopt.new_epoch)
+        self._feed(WasAdopted(adopt.new_epoch, frozenset(adopt.known_items), died_at))
+        answer = Adopted(
+            is_adopted=True,
+            realtime_session_id=self._speech.session_id,
+            leg_clock_ms=max(self._listening.audio.until_ms, adopt.leg_clock_ms),
+            left_over=self._left_over,
+        )
+        self._adoption = (adopt, answer)
+        log.info("adopted", extra=self._fields(left_over=len(self._left_over)))
+        return answer
+
+    def adopted_before(self, adopt: Adopt) -> Adopted | None:
+        """The answer to this very adoption, if it was given already and got lost."""
+        return self._adoption[1] if self._adoption is not None and self._adoption[0] == adopt else None
 
     # --- events in, commands out --------------------------------------------------------------------------------------
 
@@ -176,28 +227,38 @@ class CallSession:
             log.exception("speech event not handled", extra=self._fields())
 
     def _feed(self, event: Event) -> None:
+        if self._conversation is None:
+            return
         for command in self._conversation.feed(event, time.monotonic()):
             self._perform(command)
-        self._arm()
+        self._arm(self._conversation.next_deadline())
 
     def _perform(self, command: Command) -> None:
         match command:
             case SendRecord(sequence, timestamp_ms, kind, payload, is_urgent):
-                record = (self._key, self._epoch, sequence, timestamp_ms, int(kind), payload)
-                self._around.batcher.add(self._audio_subject, record, is_urgent=is_urgent)
+                record = (self._key, self._edge.epoch, sequence, timestamp_ms, int(kind), payload)
+                self._around.batcher.add(self._edge.audio_subject, record, is_urgent=is_urgent)
             case Respond() | CancelResponse() | Truncate() | DeleteItem():
                 self._speech.send(command)
+            case Configure() | AddTurn() | AddToolCall() | AddToolOutput():
+                self._speech.send(command)
+            case LetAudioThrough(until_ms):
+                self._listening.let_through(self._speech.send_audio, until_ms, lambda: self._feed(ReplayEnded()))
+            case TellLeftOver(left_over):
+                self._left_over = left_over
             case ClearCarrier():
-                self._tasks.create_task(self._clear(command))
+                self._spawn(self._clear(command))
+            case AskStanding():
+                self._spawn(self._ask_standing())
             case AskHandover():
-                self._tasks.create_task(self._please(command))
+                self._spawn(self._please(command))
             case WriteFact(fact):
                 self._around.facts.write(fact)
                 if isinstance(fact, UsageReported):
                     count_tokens(fact)
             case End(reason):
                 log.info("session over", extra=self._fields(reason=reason))
-                self._over.set()
+                self._end()
             case _:
                 self._note(command)
 
@@ -219,6 +280,17 @@ class CallSession:
             case _:
                 assert_never(note)
 
+    def _end(self) -> None:
+        self._over.set()
+        self._candidacy.give_up()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` beside the call; the call's end waits for it."""
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
     async def _clear(self, clear: ClearCarrier) -> None:
         try:
             heard = await self._edge.clear(clear.through_sequence, clear.onset_ms)
@@ -226,29 +298,33 @@ class CallSession:
             log.warning("the edge did not say what was heard", extra=self._fields(error=error.code))
             self._feed(ClearLost(clear))
         else:
-            self._feed(CarrierCleared(clear, heard.item_id, heard.heard_ms))
+            self._feed(CarrierCleared(clear, heard.item_id, heard.heard_ms, heard.text))
+
+    async def _ask_standing(self) -> None:
+        epoch = self.epoch
+        is_current = await self._edge.standing()
+        if epoch == self.epoch:  # else another edge has adopted us meanwhile
+            log.info("no caller audio; asked the edge", extra=self._fields(current=is_current))
+            self._feed(StandingTold(is_current))
 
     async def _please(self, wish: AskHandover) -> None:
-        please = HandoverPlease(
-            call_id=self._offer.call_id,
-            epoch=self._epoch,
-            talker_id=self._around.talker_id,
-            reason=wish.reason,
-            error_code=wish.error_code,
-            is_retryable=wish.is_retryable,
+        if wish.reason not in self._wished:
+            self._wished.add(wish.reason)
+            metrics.HANDOVERS_WISHED.labels(wish.reason).inc()
+        is_told = await self._edge.handover_please(wish)
+        log.info(
+            "asked for another talker",
+            extra=self._fields(reason=wish.reason, error=wish.error_code, told=is_told),
         )
-        is_told = await self._edge.handover_please(please)
-        log.warning("asked for another talker", extra=self._fields(error=wish.error_code, told=is_told))
 
     # --- the one timer ------------------------------------------------------------------------------------------------
 
-    def _arm(self) -> None:
+    def _arm(self, due: float) -> None:
         """Let the timer run unless it would come too late; coming too early only feeds an idle tick."""
-        due = self._conversation.next_deadline()
         if self._timer is not None and self._timer_at <= due:
             return
         self._disarm()
-        if not self._over.is_set():
+        if due < float("inf") and not self._over.is_set():
             self._timer_at = due
             delay = max(0.0, due - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
@@ -263,8 +339,4 @@ class CallSession:
             self._timer = None
 
     def _fields(self, **values: str | int | float | bool | None) -> dict[str, object]:
-        return logs.fields(call=self._offer.call_id, epoch=self._epoch, **values)
-
-
-def _nobody(pcmu: bytes) -> bool:
-    return False
+        return logs.fields(call=self.call_id, epoch=self.epoch, **values)

@@ -42,10 +42,13 @@ class RealtimeWorkerSettings(ServiceSettings):
         2, ge=0, le=10, description="How often a failed answer is asked for again while the caller waits"
     )
     realtime_worker_orphan_after_s: float = Field(
-        30.0, gt=0, le=600, description="Without caller audio for this long a session is closed"
+        30.0, gt=0, le=600, description="Without caller audio and without word from the edge a session is closed"
     )
     realtime_worker_drain_deadline_s: float = Field(
-        3_900.0, ge=0, le=90_000, description="Longest wait for running calls when ending"
+        600.0, ge=0, le=90_000, description="Longest wait for running calls to be handed over when ending"
+    )
+    realtime_worker_session_max_age_s: float = Field(
+        3_300.0, gt=0, le=3_600, description="Age at which a speech session's call is handed over to another session"
     )
     realtime_worker_ops_port: Port = Field(9102, description="Port of /livez, /readyz and /metrics; 0: any")
 

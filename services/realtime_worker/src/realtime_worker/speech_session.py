@@ -2,13 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from common.errors import TrunklineError, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
 from realtime_worker import connection
 from realtime_worker.backends.port import (
-    AddTurn,
     Backend,
     Capabilities,
     Configure,
@@ -38,6 +38,8 @@ class SpeechSession:
         self._listener: Listener = self._waiting.put_nowait
         self.session_id = ""
         """The provider's name for it."""
+        self.opened_at = time.monotonic()
+        """When its socket was opened: the provider counts its age from there, also while it waits for a call."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -54,6 +56,7 @@ class SpeechSession:
         url, headers = self._backend.url(model), self._backend.headers()
         try:
             self._connection = await connection.connect(self, url, headers, tls, timeout_s)
+            self.opened_at = time.monotonic()
         except connection.UpgradeRefused as error:
             raise as_error(self._backend.refused(error.status)) from error
 
@@ -62,14 +65,9 @@ class SpeechSession:
         while not self.session_id:
             self._check(await self._waiting.get())
 
-    async def configure(self, configure: Configure, seed: Iterable[AddTurn]) -> None:
-        """Make it this agent, tell it what was said, and wait until the agent is in force. Raises a `TrunklineError`.
-
-        The seed follows in the same breath: the provider reads in order, so waiting would only cost a round trip.
-        """
+    async def configure(self, configure: Configure) -> None:
+        """Make it this agent, and wait until that is in force. Raises a `TrunklineError`."""
         self.send(configure)
-        for turn in seed:
-            self.send(turn)
         while not self._check(await self._waiting.get()):
             pass
 

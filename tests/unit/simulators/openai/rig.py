@@ -78,7 +78,7 @@ class Rig:
         self.now = 1000.0
         self.book = FaultBook(parsed.faults)
         self.subject = Subject(1, "sess_0123456789ab", "sk-test", model)
-        self.session = RealtimeSession(World(parsed, voices, recogniser), self.subject.session_id, model, 2_000_000_000)
+        self.session = RealtimeSession(World(parsed, voices, recogniser), self.subject, 2_000_000_000)
         self.events: list[Event] = []
         self.raw: list[str | bytes] = []
         self.closed: Close | None = None

@@ -12,9 +12,10 @@ import click
 
 from common.errors import ConfigError
 from trunkline import scenarios
-from trunkline.demo import placed_call, report
+from trunkline.demo import report
 from trunkline.demo.placed_call import Order, PlacedCall, Placing
 from trunkline.demo.view import View
+from trunkline.fleet import reach
 from trunkline.output import Output, complain
 from trunkline.stack import environment, plan, state_file
 from trunkline.stack.state_file import StackState
@@ -69,11 +70,8 @@ def _auth_token(state: StackState, values: Mapping[str, str]) -> str:
 
 
 async def _place(order: Order, nats_url: str, output: Output) -> PlacedCall:
-    bus = await placed_call.connect(nats_url)
-    try:
+    async with reach.connected(nats_url) as bus:
         return await Placing(order, bus, View(output)).run()
-    finally:
-        await bus.close()
 
 
 def _sum_up(placed: PlacedCall, record: Path, output: Output) -> int:

@@ -16,6 +16,8 @@ from trunkline.stack.foreground import Foreground
 from trunkline.stack.logs import ProcessLogs
 
 RUN_DIRECTORY = Path("build/run")
+_DEFAULTS = {"LOG_FORMAT": "text", "REALTIME_WORKER_WARM_SESSIONS": "2"}
+"""A person reads the logs; and who takes a call over should have a speech session open already."""
 
 
 @click.command()
@@ -31,7 +33,7 @@ def up(edges: int, workers: int, env_file: Path | None, as_json: bool) -> int:
     """
     _refuse_second_stack()
     values = stack_environment.read(os.environ, env_file or Path(".env"), is_required=env_file is not None)
-    environment = stack_environment.resolve({"LOG_FORMAT": "text", **values})
+    environment = stack_environment.resolve({**_DEFAULTS, **values})
     output = Output(as_json=as_json)
     with ProcessLogs(RUN_DIRECTORY) as logs, scenarios.path("demo-model.yaml") as script:
         stack = plan.make(environment, plan.Size(edges, workers), RUN_DIRECTORY / "nats", script)

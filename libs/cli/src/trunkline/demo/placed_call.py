@@ -1,6 +1,5 @@
 """One simulated call from placing to its last fact, shown as it happens."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from common.bus.connection import Bus
-from common.errors import DeadlineExceeded, TrunklineError
+from common.errors import TrunklineError
 from common.messages.facts import AnyFact
 from trunkline.demo.follow import FactListener
 from trunkline.demo.report import CallerResult
@@ -17,7 +16,6 @@ from trunkline.demo.timeline import Line, line_of_caller_event, line_of_fact
 from trunkline.demo.view import View
 from trunkline.stack.process import Process
 
-_CONNECT_WITHIN_S: Final = 5.0
 _LAST_FACT_WITHIN_S: Final = 5.0
 
 
@@ -123,14 +121,3 @@ def _command(order: Order) -> tuple[str, ...]:
 def _environment(order: Order) -> dict[str, str]:
     """The token goes this way, since every user of the machine can read command lines."""
     return {**order.environment, "TWILIO_AUTH_TOKEN": order.auth_token}
-
-
-async def connect(nats_url: str) -> Bus:
-    """A connection to the stack's bus. Raises `DeadlineExceeded` if nothing answers there."""
-    bus = Bus([nats_url], "trunkline-cli")
-    try:
-        async with asyncio.timeout(_CONNECT_WITHIN_S):
-            await bus.connect()
-    except TimeoutError:
-        raise DeadlineExceeded(f"connecting to NATS at {nats_url}", _CONNECT_WITHIN_S) from None
-    return bus

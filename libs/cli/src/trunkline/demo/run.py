@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from common.errors import ConfigError
 from trunkline import scenarios
-from trunkline.demo import placed_call, report, verdict
+from trunkline.demo import report, verdict
 from trunkline.demo.placed_call import Order, PlacedCall, Placing
 from trunkline.demo.recording import loudness
 from trunkline.demo.view import View
+from trunkline.fleet import reach
 from trunkline.output import Output, complain
 from trunkline.stack import environment as stack_environment
 from trunkline.stack import plan, words
@@ -89,11 +90,8 @@ async def _call(environment: StackEnvironment, workplace: Path, logs: ProcessLog
         output.say("Starting NATS, an edge, a worker and the simulated model …", "dim")
         async with running(stack, logs, announce):
             output.say("Placing a call (half a minute, in real time):", "dim")
-            bus = await placed_call.connect(stack.nats_url)
-            try:
+            async with reach.connected(stack.nats_url) as bus:
                 return await Placing(_order(environment, workplace, caller), bus, View(output)).run()
-            finally:
-                await bus.close()
 
 
 def _order(environment: StackEnvironment, workplace: Path, caller: Path) -> Order:

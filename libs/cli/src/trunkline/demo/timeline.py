@@ -48,7 +48,16 @@ def line_of_fact(fact: AnyFact) -> Line | None:
             return Line(fact.onset_ms, Actor.BARGE_IN, f"the caller speaks over the agent, {_s(fact.heard_ms)} into it")
         case facts.DigitsPressed():
             return Line(fact.at_ms, Actor.CALLER, "pressed a key")
-        case facts.UsageReported():
+        case facts.ToolCalled():
+            return Line(fact.at_ms, Actor.AGENT, f"asks for the tool {fact.name}")
+        case facts.LegReattached():
+            return Line(fact.at_ms, Actor.CALL, f"the carrier came back: {fact.edge_id} goes on with the call")
+        case facts.CallbackWanted():
+            return Line(fact.at_ms, Actor.TROUBLE, "nobody could talk: the caller is to be called back")
+        case facts.ConversationTrimmed():
+            text = f"too long for a new session: the oldest {fact.omitted_turns} turns were left out"
+            return Line(fact.at_ms, Actor.TROUBLE, text)
+        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported():
             return None
         case facts.CallEnded():
             why = str(fact.reason).replace("_", " ")
@@ -66,6 +75,8 @@ def _turn_started(fact: facts.TurnStarted) -> Line:
 
 
 def _agent_said(fact: facts.AgentSaid) -> Line:
+    if fact.is_unfinished:
+        return Line(fact.end_ms, Actor.AGENT, f"“{fact.text} …” broke off: its talker was lost")
     if not fact.is_interrupted:
         return Line(fact.end_ms, Actor.AGENT, f"“{fact.text}”")
     if not fact.heard_ms:

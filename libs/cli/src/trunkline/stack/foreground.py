@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from nats.aio.msg import Msg
@@ -40,6 +41,7 @@ class Foreground:
         self._supervisor = Supervisor(plan.specs, self._announce, self._take_line)
         self._calls = CallCount()
         self._is_draining = False
+        self._is_up = False
 
     async def run(self) -> int:
         """Run to the end. Returns the exit code."""
@@ -78,6 +80,8 @@ class Foreground:
             complain(f"{announcement.name}: {self._logs.complaint(announcement.name)}")
         self._output.event(*words.for_machines(announcement))
         self._output.say(words.in_words(announcement))
+        if self._is_up:
+            state_file.write(self._state())  # processes come and go
 
     def _take_line(self, name: str, line: str) -> None:
         """Services speak here; the chatter of what they stand on goes to its log file."""
@@ -127,14 +131,31 @@ class Foreground:
     async def _welcome(self) -> None:
         """Once everything is ready: leave the state file, and say where calls go."""
         await self._supervisor.wait_ready()
-        state_file.write(self._state())
+        self._is_up = True
+        state_file.write(state := self._state())
         environment = self._environment
-        self._output.event("up", {"public_base_url": environment.public_base_url, "voice_url": environment.voice_url})
+        self._output.event(
+            "up",
+            {
+                "public_base_url": environment.public_base_url,
+                "voice_url": environment.voice_url,
+                "pids": state.pids,
+            },
+        )
         self._output.say(f"Calls are answered at {environment.voice_url}", "bold green")
         if environment.made_up:
             self._output.say("Place a simulated one from another terminal:  .venv/bin/trunkline call", "green")
         else:
             self._output.say("That is the voice webhook (POST) to set for the number at Twilio.", "green")
+        self._output.say(self._invitation(state.pids), "dim")
+
+    def _invitation(self, pids: Mapping[str, int]) -> str:
+        """Who runs under which process id; with two of each service, what to try with that."""
+        processes = ", ".join(f"{name} {pid}" for name, pid in pids.items())
+        has_spares = all(len(self._plan.names(role)) > 1 for role in (Role.EDGE, Role.WORKER))
+        if not has_spares:
+            return f"Processes: {processes}"
+        return f"Kill an edge, a worker or NATS during a call (kill -9) and keep talking: {processes}"
 
     def _state(self) -> state_file.StackState:
         environment = self._environment
@@ -149,4 +170,5 @@ class Foreground:
             auth_token=environment.auth_token if is_made_up else None,
             uses_simulated_model=environment.uses_simulated_model,
             processes={spec.name: spec.probe.port for spec in self._plan.specs if isinstance(spec.probe, HttpProbe)},
+            pids=self._supervisor.pids(),
         )

@@ -27,6 +27,8 @@ class StackState(BaseModel):
     uses_simulated_model: bool
     processes: dict[str, int]
     """Ops port by process name, of the services that have one."""
+    pids: dict[str, int] = {}
+    """Process id by process name, of everything that ran when this was written."""
 
     @property
     def local_voice_url(self) -> str:

@@ -1,8 +1,9 @@
 """When a process of the stack is started, restarted or ended: decisions only, no processes and no clock.
 
 Feed it what happened with `feed(event, now)` (monotonic seconds) and perform the commands it returns. A process that
-dies is restarted after a wait that doubles while it keeps dying; one that ends with code 2 has a wrong setting, which
-a restart would not mend, so everything ends. Stopping goes by role: edges first, because they hold the calls.
+dies is restarted after a wait that doubles while it keeps dying. One that ends with code 0 was drained by somebody
+and is replaced in the same way: a rolling restart by hand. One that ends with code 2 has a wrong setting, which a
+restart would not mend, so everything ends. Stopping goes by role: edges first, because they hold the calls.
 """
 
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceRestart:
-    """Say that a process died and when it is started again."""
+    """Say that a process died, or with code 0 ended after a drain, and when it is started again."""
 
     name: str
     code: int

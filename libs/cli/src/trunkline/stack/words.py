@@ -12,6 +12,8 @@ def in_words(announcement: Announcement) -> str:
     match announcement:
         case BecameReady(name):
             return f"{name} is ready"
+        case AnnounceRestart(name, 0, wait_s):
+            return f"{name} ended of its own accord; starting a new one in {wait_s:.1f} s"
         case AnnounceRestart(name, code, wait_s):
             return f"{name} died ({_ending(code)}); starting it again in {wait_s:.1f} s"
         case AnnounceMisconfigured(name):

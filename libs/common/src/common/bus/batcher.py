@@ -1,6 +1,7 @@
 """Audio batches: records of many calls gathered per receiver and sent once a tick."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from common import audio, logs, metrics
 from common.audio import RawRecord
 from common.bus.connection import Bus
+from common.bus.retention import Kept, Retention
 from common.errors import LocalProtocolError
 
 log = logs.get("batcher")
@@ -19,6 +21,7 @@ LAZY_S: Final = 0.1
 """Longest wait of a record that is in no hurry, such as audio the carrier will play much later."""
 
 _TICK_PER_CALL_S: Final = 0.00025
+_ASK_AGAIN_S: Final = 0.01
 
 
 def tick_s(calls: int) -> float:
@@ -30,9 +33,20 @@ class Batcher:
     """Gathers records by subject and publishes them. `add` is for the hot path: it never waits."""
 
     def __init__(
-        self, bus: Bus, direction: str, tick: Callable[[], float], reply: Callable[[str], str] = lambda _: ""
+        self,
+        bus: Bus,
+        direction: str,
+        tick: Callable[[], float],
+        reply: Callable[[str], str] = lambda _: "",
+        *,
+        keep_s: float = 0.0,
+        keep_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        """`tick` says how long to gather from the first urgent record on; `reply` names a batch's reply subject."""
+        """`tick` says how long to gather from the first urgent record on; `reply` names a batch's reply subject.
+
+        With `keep_s` what was published is kept that long and what could not be published is kept until it can, up to
+        `keep_bytes` in all; when the connection is back, what may have been lost with it is sent again, in order.
+        """
         self._bus = bus
         self._tick = tick
         self._reply = reply
@@ -42,6 +56,10 @@ class Batcher:
         self._is_ticking = False
         self._is_lazy_waiting = False
         self._is_lazy_due = False
+        self._retention = Retention(keep_s, keep_bytes) if keep_s else None
+        self._turn = asyncio.Lock()
+        if self._retention is not None:
+            bus.on_back(self._on_back)
         self._moved = metrics.AUDIO_FRAMES.labels(direction)
         self._dropped = metrics.AUDIO_DROPPED.labels(direction, "disconnected")
         self._refused = metrics.AUDIO_DROPPED.labels(direction, "malformed")
@@ -71,13 +89,34 @@ class Batcher:
         self._is_lazy_waiting, self._is_lazy_due = False, True
         self._due.set()
 
+    def _on_back(self, gap_s: float) -> None:
+        """Before anything else is sent: the receivers take records in order."""
+        if self._retention is not None:
+            self._retention.reopen(time.monotonic() - gap_s)
+            self._due.set()
+
     async def run(self) -> None:
         """Publish batches as they fall due, until cancelled."""
         while True:
             await self._due.wait()
             self._due.clear()
-            for subject, records in self._take().items():
-                await self._publish(subject, records)
+            async with self._turn:
+                await self._send_waiting()
+                for subject, records in self._take().items():
+                    await self._publish(subject, records)
+
+    async def resend(self, subject: str, for_s: float) -> None:
+        """Publish again, in order, what was published to `subject` in the last `for_s` seconds; repeats are harmless.
+
+        Returns at once if the bus is away: what is kept is then sent when it is back.
+        """
+        if self._retention is None:
+            return
+        async with self._turn:
+            for kept in self._retention.published_since(time.monotonic() - for_s, subject):
+                if not await self._is_sent(kept):
+                    return
+            await self._send_waiting()
 
     def _take(self) -> dict[str, list[RawRecord]]:
         due, self._urgent = self._urgent, defaultdict(list)
@@ -96,10 +135,45 @@ class Batcher:
             except LocalProtocolError:
                 await self._publish_what_can_be(subject, batch)
                 continue
-            if await self._bus.publish(subject, payload, reply=self._reply(subject)):
+            if self._retention is not None:
+                await self._keep(self._retention, Kept(time.monotonic(), subject, payload, len(batch)))
+            elif await self._bus.publish(subject, payload, reply=self._reply(subject)):
                 self._moved.inc(len(batch))
             else:
                 self._dropped.inc(len(batch))
+
+    async def _keep(self, retention: Retention, kept: Kept) -> None:
+        """Publish and keep; or only keep, behind what still waits."""
+        is_sent = not retention.has_waiting and await self._bus.publish(
+            kept.subject, kept.payload, reply=self._reply(kept.subject)
+        )
+        if is_sent:
+            self._moved.inc(kept.records)
+        elif (
+            not retention.has_waiting and self._bus.is_connected
+        ):  # no room; without a connection `_on_back` will wake us
+            asyncio.get_running_loop().call_later(_ASK_AGAIN_S, self._due.set)
+        if given_up := retention.add(kept, is_waiting=not is_sent):
+            self._dropped.inc(given_up)
+
+    async def _send_waiting(self) -> None:
+        """What could not be sent before, and what may have been lost, oldest first, as fast as the socket takes it."""
+        if self._retention is None or not self._retention.has_waiting:
+            return
+        while (kept := self._retention.next_waiting()) is not None:
+            if not await self._is_sent(kept):
+                return
+            self._retention.sent(kept, time.monotonic())
+            self._moved.inc(kept.records)
+
+    async def _is_sent(self, kept: Kept) -> bool:
+        """Publish; while the socket has no room, wait for it. False: the bus is away."""
+        while self._bus.is_connected:
+            if await self._bus.publish(kept.subject, kept.payload, reply=self._reply(kept.subject)):
+                await asyncio.sleep(0)  # lets the client write, so that its buffer does not fill up with all at once
+                return True
+            await asyncio.sleep(_ASK_AGAIN_S)
+        return False
 
     async def _publish_what_can_be(self, subject: str, records: list[RawRecord]) -> None:
         """One call's impossible record must not silence the others, nor end `run`."""

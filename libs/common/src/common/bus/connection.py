@@ -1,11 +1,12 @@
 """The connection to NATS: never gives up, notices a dead server, hands messages to plain functions."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
-from nats.aio.client import Client, Srv
+from nats.aio.client import Server
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, SlowConsumerError
@@ -13,6 +14,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
 from common import backoff, logs, metrics
+from common.bus.client import BusClient
 from common.ending import end_tasks
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
 
@@ -21,42 +23,26 @@ log = logs.get("bus")
 Handler = Callable[[Msg], bytes | None]
 """Handles one message at once, without waiting; what it returns is the reply to a request."""
 
-_PROBE_PERIOD_S: Final = 0.5
-_PROBE_TIMEOUT_S: Final = 0.5
-_PROBE_MISSES: Final = 2
+_PROBE_PERIOD_S: Final = 0.25
+_PROBE_STEP_S: Final = 0.05
+_OVERDUE_AFTER_S: Final = 0.35
+"""A probe unanswered this long makes the connection suspect."""
+_SILENT_AFTER_S: Final = 0.75
+"""A probe unanswered this long while nothing else arrives either: the server is dead."""
+_DEAF_AFTER_S: Final = 2.0
+"""A probe unanswered this long although other messages arrive: the server does not hear us."""
+_LEAVE_WITHIN_S: Final = 0.2
+"""Clients asked to leave a server do so spread over this time, still connected."""
+_FLUSH_BEFORE_LEAVING_S: Final = 0.3
+_FIRST_ROUND_WAIT_S: Final = (0.0, 0.1)
+_LATER_WAIT_S: Final = (0.1, 0.5)
+_LASTS_S: Final = 1.0
+"""A connection that did not live this long counts as another failed attempt."""
 _CLOSE_WITHIN_S: Final = 1.0
 _MAX_UNSENT_BYTES: Final = 1024 * 1024
 """What may wait for the socket. At twice of it nats-py would make publishers wait, without end if the server hangs."""
 _PENDING_MESSAGES: Final = 5_000
 _PENDING_BYTES: Final = 4 * 1024 * 1024
-
-
-class _Client(Client):
-    """nats-py, with three gaps of 2.16 filled."""
-
-    def abort(self) -> None:
-        """Drop the socket and what was not sent: closing would wait until a dead server has taken everything."""
-        self._pending: list[bytes] = []
-        self._pending_data_size = 0
-        self._abort_socket()
-
-    def _abort_socket(self) -> None:
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
-
-    async def _connect_to_server(self, s: Srv) -> None:
-        """nats-py forgets the socket of an attempt that failed without closing it."""
-        self._abort_socket()
-        await super()._connect_to_server(s)
-
-    async def _process_pong(self) -> None:
-        """The answer to a probe that was given up: nats-py would set its cancelled waiter and end its read loop."""
-        if self._pongs and self._pongs[0].done():
-            self._pongs.pop(0)
-            self._pings_outstanding = 0
-        else:
-            await super()._process_pong()
 
 
 class Bus:
@@ -65,25 +51,52 @@ class Bus:
     def __init__(self, servers: list[str], name: str) -> None:
         self._servers = servers
         self._name = name
-        self._client = _Client()
+        self._client = BusClient(self._on_topology)
         self._has_tried = False
         self._is_closing = False
+        self._is_up = False
+        self._connections = 0
+        self._proven_at = 0.0
+        self._attempts = _Attempts()
         self._watchdog: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._last_error = ""
-        self.unanswered_probes = 0
-        """How often in a row the server did not answer in time; 0 while all is well."""
+        self._when_away: list[Callable[[], None]] = []
+        self._when_back: list[Callable[[float], None]] = []
+        self.away_since: float | None = None
+        """None while all is well. Else the last moment (monotonic) up to which everything sent is known to have
+        arrived. Set when the connection is lost, and before that when the server is late with its answers."""
         self.last_event_at: float = 0.0
-        """When the connection last came or went (monotonic): evidence right after it is not to be trusted."""
+        """When the connection, or any server of the cluster, last came or went (monotonic): evidence right after it
+        is not to be trusted."""
 
     @property
     def is_connected(self) -> bool:
-        """True while publishing reaches a server. While False, publishes would vanish: gate audio on it."""
-        return self._client.is_connected
+        """True while publishing reaches a server that knows our subscriptions. While False, publishes would vanish."""
+        return self._is_up and self._client.is_connected
+
+    @property
+    def takes_messages(self) -> bool:
+        """True while `publish` has a connection and room."""
+        return self.is_connected and self._client.pending_data_size <= _MAX_UNSENT_BYTES
 
     @property
     def jetstream(self) -> JetStreamContext:
-        """For the registry and stream set-up; never on a call's live path."""
+        """For the registry and stream set-up, never on a call's live path. Without a connection it fails at once."""
         return self._client.jetstream(timeout=2)
+
+    def on_away(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` at once when the connection is lost. Returns what ends that."""
+        self._when_away.append(callback)
+        return lambda: self._when_away.remove(callback)
+
+    def on_back(self, callback: Callable[[float], None]) -> Callable[[], None]:
+        """Call `callback` when the connection is back, before anything is published on it. Returns what ends that.
+
+        It is given the seconds since the last proven moment: what was sent to or by us within them may be lost.
+        """
+        self._when_back.append(callback)
+        return lambda: self._when_back.remove(callback)
 
     async def connect(self) -> None:
         """Connect, trying until it works; each failure is said once a try."""
@@ -95,12 +108,14 @@ class Bus:
                 why = self._last_error or type(error).__name__
                 log.warning("NATS is not reachable, trying again", extra=logs.fields(error=why))
                 await asyncio.sleep(wait)
+        self._is_up = True
+        self._proven_at = time.monotonic()
         self._note_event(1)
         self._watchdog = asyncio.create_task(self._watch())
 
     async def _connect_once(self) -> None:
         """Without a limit nats-py would never come back from its first attempt; once connected, it may try for ever."""
-        self._client = _Client()
+        self._client = BusClient(self._on_topology)
         self._has_tried = True
         await self._client.connect(
             servers=self._servers,
@@ -108,20 +123,21 @@ class Bus:
             connect_timeout=1,
             reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, slept as a float
             max_reconnect_attempts=1,
-            ping_interval=2,
+            ping_interval=10,  # the watchdog is faster
             max_outstanding_pings=2,
             drain_timeout=2,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnected,
             reconnected_cb=self._on_reconnected,
+            lame_duck_mode_cb=self._on_lame_duck,
+            reconnect_to_server_handler=self._next_server,
         )
         self._client.options["max_reconnect_attempts"] = -1
 
     async def close(self) -> None:
         """Send what is buffered and disconnect, within about a second, whatever state the connection is in."""
         self._is_closing = True
-        if self._watchdog is not None:
-            await end_tasks([self._watchdog])
+        await end_tasks(task for task in (self._watchdog, self._leaving) if task is not None)
         if not self._has_tried:
             return
         if not await self._is_flushed():
@@ -142,7 +158,7 @@ class Bus:
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
     ) -> bool:
         """Send, at most once, without waiting. False if it could not be sent: not connected, or too much is unsent."""
-        if not self._client.is_connected or self._client.pending_data_size > _MAX_UNSENT_BYTES:
+        if not self.takes_messages:
             return False
         try:
             await self._client.publish(subject, payload, reply=reply, headers=headers)
@@ -152,8 +168,8 @@ class Bus:
         return True
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
-        """Ask one process. Raises `UpstreamUnavailable` (nobody there) or `DeadlineExceeded` (no answer)."""
-        if self._client.pending_data_size > _MAX_UNSENT_BYTES:
+        """Ask one process. Raises `DeadlineExceeded`, or at once `UpstreamUnavailable` (nobody there, or no connection)."""
+        if not self.takes_messages:
             raise UpstreamUnavailable("the bus takes nothing")
         try:
             return (await self._client.request(subject, payload, timeout=timeout_s)).data
@@ -185,32 +201,84 @@ class Bus:
         """A subject of our own for replies."""
         return self._client.new_inbox()
 
+    # --- noticing a dead server ---------------------------------------------------------------------------------------
+
     async def _watch(self) -> None:
         """nats-py can wait for minutes on a half-open socket (nats.py #671): probe, and abort what does not answer."""
         while True:
             await asyncio.sleep(_PROBE_PERIOD_S)
-            if not self._client.is_connected or await self._answers():
-                self.unanswered_probes = 0
-                continue
-            self.unanswered_probes += 1
-            if self.unanswered_probes >= _PROBE_MISSES:
-                self.unanswered_probes = 0
-                await self._reconnect()
+            if self._client.is_connected:
+                await self._probe()
 
-    async def _answers(self) -> bool:
+    async def _probe(self) -> None:
         """One round trip. `rtt`, since `flush` claims success without one when nats-py's read loop has ended."""
+        connection, asked_at = self._connections, time.monotonic()
+        probe = asyncio.create_task(self._client.rtt(timeout=60))
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                metrics.NATS_RTT.observe(await self._client.rtt())
-        except (NatsError, TimeoutError, OSError):
+            is_answered = await self._is_answered(probe, connection)
+        finally:
+            await end_tasks([probe])
+        if self._connections != connection or not self._client.is_connected:
+            return  # lost meanwhile, and noticed by nats-py
+        if not is_answered:
+            await self._reconnect()
+        elif self._is_up:
+            self._proven_at, self.away_since = asked_at, None
+
+    async def _is_answered(self, probe: "asyncio.Task[float]", connection: int) -> bool:
+        """False once patience ends. Patience is counted in steps, so that a lag of our own loop costs one step only."""
+        waited = silent = 0.0
+        heard = self._client.stats["in_msgs"]
+        while not (await asyncio.wait({probe}, timeout=_PROBE_STEP_S))[0]:
+            waited += _PROBE_STEP_S
+            silent = silent + _PROBE_STEP_S if heard == self._client.stats["in_msgs"] else 0.0
+            heard = self._client.stats["in_msgs"]
+            if self._connections != connection or silent >= _SILENT_AFTER_S or waited >= _DEAF_AFTER_S:
+                return False
+            if waited >= _OVERDUE_AFTER_S:
+                self._suspect()
+        if probe.exception() is not None:
             return False
+        metrics.NATS_RTT.observe(probe.result())
         return True
+
+    def _suspect(self) -> None:
+        if self.away_since is None:
+            self.away_since = self._proven_at
 
     async def _reconnect(self) -> None:
         log.warning("NATS does not answer; aborting the connection")
         metrics.NATS_WATCHDOG_ABORTS.inc()
-        self._client.abort()
         await self._client.force_reconnect()
+
+    # --- coming and going ---------------------------------------------------------------------------------------------
+
+    async def _on_lame_duck(self) -> None:
+        """The server is about to end: nats-py would stay until it hangs up."""
+        self._note_event(1)
+        if self._leaving is None or self._leaving.done():
+            self._leaving = asyncio.create_task(self._leave(self._connections))
+
+    async def _leave(self, connection: int) -> None:
+        await asyncio.sleep(random.uniform(0, _LEAVE_WITHIN_S))  # noqa: S311 - spreading clients, not a secret
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_FLUSH_BEFORE_LEAVING_S):
+                await self._client.flush()
+            self._proven_at = asked_at
+        except (NatsError, OSError, TimeoutError):
+            log.debug("leaving a server that did not take everything")
+        if self._connections == connection:
+            log.info("the NATS server is ending; moving to another")
+            await self._client.force_reconnect()
+
+    def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        """nats-py asks before every attempt: where, and after how many seconds."""
+        return self._attempts.next(servers)
+
+    def _on_topology(self) -> None:
+        """A server came or went elsewhere: the processes connected to it are on their way to another."""
+        self.last_event_at = time.monotonic()
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
@@ -219,18 +287,64 @@ class Bus:
         log.debug("bus error", extra=logs.fields(error=type(error).__name__))
 
     async def _on_disconnected(self) -> None:
+        self._connections += 1
         self._note_event(0)
-        if not self._is_closing:
-            log.warning("NATS connection lost, reconnecting")
+        self._attempts.begin(self._client.server, time.monotonic())
+        if not self._is_up or self._is_closing:
+            return
+        self._is_up = False
+        self._suspect()
+        log.warning("NATS connection lost, reconnecting", extra=logs.fields(error=self._last_error))
+        for callback in tuple(self._when_away):
+            _call(callback)
 
     async def _on_reconnected(self) -> None:
         self._note_event(1)
+        gap_s = time.monotonic() - self._proven_at
+        self._is_up, self.away_since = True, None
+        self._proven_at = self._attempts.last_at
         metrics.NATS_RECONNECTS.inc()
-        log.info("NATS connection is back")
+        log.info("NATS connection is back", extra=logs.fields(gap_s=round(gap_s, 3)))
+        for callback in tuple(self._when_back):
+            _call(callback, gap_s)
 
     def _note_event(self, connected: int) -> None:
         self.last_event_at = time.monotonic()
         metrics.NATS_CONNECTED.set(connected)
+
+
+class _Attempts:
+    """Which server to try next, and when: soon the others, last the one just lost, then slower, round and round."""
+
+    def __init__(self) -> None:
+        self.last_at = 0.0
+        """When the last attempt was about to be made (monotonic)."""
+        self._left = ""
+        self._made = 0
+
+    def begin(self, left: str, now: float) -> None:
+        """The connection to `left` is lost."""
+        self._left = left
+        if now - self.last_at > _LASTS_S:
+            self._made = 0
+
+    def next(self, servers: list[Server]) -> tuple[Server, float]:
+        """The server, and how long to wait before trying it: never long, never all clients at the same moment."""
+        in_order = sorted(servers, key=lambda server: server.uri.netloc == self._left)
+        server = in_order[self._made % len(in_order)]
+        wait_s = random.uniform(*(_FIRST_ROUND_WAIT_S if self._made < len(in_order) else _LATER_WAIT_S))  # noqa: S311
+        self._made += 1
+        self.last_at = time.monotonic() + wait_s
+        return server, wait_s
+
+
+def _call(callback: Callable[..., None], *arguments: float) -> None:
+    """A listener that fails must not end the reconnecting."""
+    try:
+        callback(*arguments)
+    except Exception:
+        metrics.BUS_REJECTS.labels("bug").inc()
+        log.exception("bus listener failed")
 
 
 def _guarded(handler: Handler, message: Msg) -> bytes | None:

@@ -1,6 +1,8 @@
 """A process's heartbeat: its load, said over and over while it lives, and a farewell when it ends on purpose."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +31,7 @@ class Pulse:
         self._process_id = process_id
         self._load = load
         self._every_s = every_s
+        self._host = socket.gethostname()
 
     async def run(self) -> None:
         """A heartbeat at once and every `every_s` seconds, until cancelled."""
@@ -50,5 +53,7 @@ class Pulse:
             is_draining=load.is_draining,
             is_farewell=is_farewell,
             loop_lag_ms=round(LoopLag.seconds * 1000),
+            host=self._host,
+            pid=os.getpid(),
         )
         await self._bus.publish(subjects.heartbeat(self._kind, self._process_id), heartbeat.encode())

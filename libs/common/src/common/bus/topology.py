@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError
 
@@ -27,6 +28,7 @@ def streams(replicas: int) -> tuple[StreamConfig, ...]:
             max_bytes=1024**3,
             duplicate_window=120.0,
             num_replicas=replicas,
+            allow_direct=True,  # every replica answers `common.bus.history`, also while there is no leader
         ),
         StreamConfig(
             name=subjects.INSTRUCTIONS_STREAM,
@@ -48,7 +50,10 @@ def buckets(replicas: int) -> tuple[KeyValueConfig, ...]:
 
 
 async def ensure(bus: Bus, replicas: int = 1) -> None:
-    """Create what is missing, trying until it works. Run it beside the service: nothing on a call waits for it."""
+    """Create what is missing and change what differs, trying until it works. Nothing on a call waits for it.
+
+    `replicas`: 1 on a server of its own, 3 (or 5) in a cluster (`NATS_REPLICAS`).
+    """
     for wait in backoff.delays(0.25, 10.0):
         try:
             await _create(bus, replicas)
@@ -69,4 +74,12 @@ async def _create(bus: Bus, replicas: int) -> None:
         try:
             await jetstream.create_key_value(bucket)
         except BadRequestError:
-            log.debug("bucket exists with other settings", extra=logs.fields(bucket=bucket.bucket))
+            await _update(jetstream, bucket)
+
+
+async def _update(jetstream: JetStreamContext, bucket: KeyValueConfig) -> None:
+    """A bucket is a stream; nats-py makes buckets but does not change them."""
+    existing = (await jetstream.stream_info(f"KV_{bucket.bucket}")).config
+    await jetstream.update_stream(
+        existing.evolve(max_age=bucket.ttl, max_bytes=bucket.max_bytes, num_replicas=bucket.replicas)
+    )

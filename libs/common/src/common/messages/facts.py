@@ -62,7 +62,6 @@ class TurnEnded(_Fact):
     """The caller's turn is over, as the model noticed; an answer is due."""
 
     type: Literal["turn_ended"] = "turn_ended"
-    speaker: Literal["caller"] = "caller"
     item_id: str
     end_ms: int = Field(ge=0)
 
@@ -158,8 +157,16 @@ class UsageReported(_Fact):
     output_audio_tokens: int = Field(0, ge=0)
 
 
+class CallbackWanted(_Fact):
+    """No talker could be had: the caller was told to expect a call back. May come after `CallEnded`."""
+
+    type: Literal["callback_wanted"] = "callback_wanted"
+    profile: str
+    caller_number: str = ""
+
+
 class CallEnded(_Fact):
-    """The last fact of a call."""
+    """The last fact of a call, but for a callback that is promised after it."""
 
     type: Literal["call_ended"] = "call_ended"
     reason: EndReason
@@ -180,6 +187,7 @@ AnyFact = (
     | LegReattached
     | ConversationTrimmed
     | UsageReported
+    | CallbackWanted
     | CallEnded
 )
 

@@ -17,3 +17,7 @@ class Heartbeat(Message):
     is_farewell: bool = False
     """The last one of a process that ends on purpose."""
     loop_lag_ms: int = Field(0, ge=0)
+    host: str = ""
+    """Where it runs; in Kubernetes the pod's name."""
+    pid: int = Field(0, ge=0)
+    """Its process id there."""

@@ -24,15 +24,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free port; it is printed")
     parser.add_argument("--script", type=Path, help="YAML; without it every reply is the fallback")
+    parser.add_argument(
+        "--watermark", action="store_true", help="mark speech with the session's number, 10 ms by 10 ms"
+    )
     parser.add_argument("--verbose", action="store_true", help="log sessions on stderr (never what is said)")
     return parser.parse_args()
 
 
-def _world(path: Path | None) -> World:
+def _world(path: Path | None, *, is_marking: bool) -> World:
     recordings = load_all()
     voices = Voices(recordings)
     script = load(path, voices.names) if path is not None else Script()
-    return World(script, voices, Recogniser(recordings))
+    return World(script, voices, Recogniser(recordings), is_marking)
 
 
 async def _serve(world: World, host: str, port: int) -> None:
@@ -54,7 +57,7 @@ def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, stream=sys.stderr)
     try:
-        world = _world(arguments.script)
+        world = _world(arguments.script, is_marking=arguments.watermark)
         uvloop.run(_serve(world, arguments.host, arguments.port))
     except (ScriptError, OSError) as error:
         print(f"simulators.openai: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from simulators.openai.faults.book import FaultBook
 from simulators.openai.faults.kinds import FaultList
 from simulators.openai.realtime.endpoint import RealtimeEndpoint, Visit
-from simulators.openai.realtime.record import describe, recognised
+from simulators.openai.realtime.record import describe, marked, recognised
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.world import World
 
@@ -39,10 +39,18 @@ class Control:
         return web.json_response({"status": "ok", "sessions": len(self.realtime.visits), "running": running})
 
     async def sessions(self, request: web.Request) -> web.Response:
-        """Every session since the start (or the last DELETE); `?recognise=0` leaves out what costs time."""
+        """Every session since the start (or the last DELETE).
+
+        `?recognise=0` leaves out what was said, which costs time; `?marks=1` adds the watermarks in the caller's audio.
+        """
         with_recognition = request.query.get("recognise", "1") != "0"
         visits = list(self.realtime.visits)
-        return web.json_response([await self._describe(visit, with_recognition) for visit in visits])
+        described = [await self._describe(visit, with_recognition) for visit in visits]
+        if request.query.get("marks", "0") != "0":
+            for visit, record in zip(visits, described, strict=True):
+                tape = visit.connection.session.hearing.tape.all()
+                record["caller_audio"]["marks"] = await asyncio.to_thread(marked, tape)
+        return web.json_response(described)
 
     async def session(self, request: web.Request) -> web.Response:
         """One session."""

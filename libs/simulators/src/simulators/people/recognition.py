@@ -1,6 +1,7 @@
 """Which known recording a piece of pcmu audio is: frame by frame, so that losing, doubling or reordering shows.
 
-Audio is never transcoded on the way, so a 20 ms frame of a recording arrives as the very bytes that were played.
+Audio is never transcoded on the way, so a 20 ms frame of a recording arrives as the very bytes that were played, but
+for their lowest bits, which may carry a watermark and are left out of the comparison.
 A frame counts as evidence only if its bytes occur once among all recordings; silence and repeated frames are ignored.
 """
 
@@ -13,6 +14,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from simulators.people.pcmu import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from simulators.people.watermark import unmarked
 
 _AGAIN_FRAMES: Final = 10
 """A recording that starts over within its first 200 ms may be a second telling of it …"""
@@ -144,6 +146,7 @@ class Recogniser:
 
     def matches(self, pcmu: bytes) -> list[Match]:
         """Every recognised frame, in the order heard."""
+        pcmu = unmarked(pcmu)
         found: list[Match] = []
         at, end = 0, len(pcmu) - FRAME_BYTES
         while at <= end:
@@ -203,6 +206,7 @@ class Recogniser:
 
 
 def _frames(pcmu: bytes) -> Iterator[tuple[int, bytes]]:
+    pcmu = unmarked(pcmu)
     for index in range(len(pcmu) // FRAME_BYTES):
         yield index, pcmu[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
 

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import aiohttp
 
 from simulators.people.pcmu import BYTES_PER_MS
+from simulators.people.watermark import Marker
 from simulators.twilio import sids, steps, twiml
 from simulators.twilio.clock import FrameClock
 from simulators.twilio.diary import Diary, OnEvent
@@ -46,7 +47,8 @@ class Call:
         self._clock = clock
         self._diary = Diary(self.sid, now, on_event)
         self._senses = Senses(now)
-        self._line = Line(plan.script, self._senses, plan.keep_audio)
+        marker = None if plan.caller_mark is None else Marker(plan.caller_mark)
+        self._line = Line(plan.script, self._senses, plan.keep_audio, marker)
         self._leg = MediaLeg(plan, self._diary, self._notify)
         self._webhooks = Webhooks(http, plan, plan.script.faults.webhook_signature)
         self._interpreter = Interpreter(plan, self._webhooks, self)

@@ -6,6 +6,7 @@ from functools import cache
 
 from simulators.people import recordings
 from simulators.people.pcmu import FRAME_BYTES, FRAME_MS, SILENCE, SILENT_FRAME, audible_span_ms
+from simulators.people.watermark import Marker
 from simulators.twilio.audibility import Ear
 from simulators.twilio.events import EventName
 from simulators.twilio.person import Action, Person, Senses, Speak
@@ -47,6 +48,7 @@ class Line:
     script: Script
     senses: Senses
     keep_audio: bool = False
+    marker: Marker | None = None
     ear: Ear = field(default_factory=Ear)
     turns: list[CallerTurn] = field(default_factory=list)
     caller_audio: bytearray = field(default_factory=bytearray)
@@ -72,7 +74,7 @@ class Line:
         for action in actions:
             if isinstance(action, Speak):
                 self._begin_to_speak(action.recording, now, happenings)
-        frame, payload = self._next_frame()
+        frame, payload = self._next_frame() if self.marker is None else self._marked(self.marker, self._next_frame())
         if self.keep_audio:
             self.agent_audio += heard
             self.caller_audio += frame
@@ -109,6 +111,10 @@ class Line:
         frame = self._speech[self._spoken]
         self._spoken += 1
         return frame
+
+    def _marked(self, marker: Marker, frame: Frame) -> Frame:
+        pcmu = marker.mark(frame[0])
+        return pcmu, base64.b64encode(pcmu).decode()
 
     def cut_short(self, now: float) -> None:
         """The call ended: a turn under way ended with it."""

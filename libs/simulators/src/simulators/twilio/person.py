@@ -82,6 +82,7 @@ class Person:
         self._senses = senses
         self._number = 0
         self._reason: str | None = None
+        self._answered = senses.now
         self._acting = self._act()
         self.is_done = False
 
@@ -106,7 +107,8 @@ class Person:
         return f"{self._where()}: the call ended by {ended_by} before the script did"
 
     def _act(self) -> Acting:
-        until = self._senses.now + self._script.max_call_ms / 1000
+        self._answered = self._senses.now
+        until = self._answered + self._script.max_call_ms / 1000
         try:
             for number, step in enumerate(self._script.steps):
                 self._number = number
@@ -154,7 +156,10 @@ class Person:
         assert_never(step)
 
     def _repeat(self, step: steps.Repeat) -> Acting:
+        until = None if step.until_ms is None else self._answered + step.until_ms / 1000
         for _ in range(step.times):
+            if until is not None and self._senses.now >= until:
+                return
             for repeated in step.steps:
                 yield from self._perform(repeated)
 

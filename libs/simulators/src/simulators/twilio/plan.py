@@ -25,7 +25,8 @@ class CallPlan:
     `voice_url` is where the number's webhook is reached; `public_base_url` is the address under which the outside
     world knows it, if that differs (it is what gets signed, and URLs under it are connected to at `voice_url`).
     `allow_insecure` None means: `ws://` only to this machine. `drop_delay_s` is the time Twilio needs to notice a
-    broken media socket: not documented, to be measured on a live account.
+    broken media socket: not documented, to be measured on a live account. `caller_mark`, if given, is the number with
+    which everything the caller says is watermarked (`people.watermark`), two cells for each 20 ms since the answer.
     """
 
     voice_url: str
@@ -46,6 +47,7 @@ class CallPlan:
     dial: DialOutcome = DialOutcome()
     tls: ssl.SSLContext | None = None
     keep_audio: bool = False
+    caller_mark: int | None = None
 
     @property
     def signer(self) -> Signer:

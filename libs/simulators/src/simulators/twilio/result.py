@@ -171,6 +171,7 @@ class CallResult:
     ended_by: EndedBy
     duration_ms: float
     zero_monotonic_s: float
+    first_frame_monotonic_s: float
     answered_ms: float
     answered_monotonic_s: float
     ended_monotonic_s: float

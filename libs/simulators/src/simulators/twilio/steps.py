@@ -162,10 +162,11 @@ class Vanish(Model):
 
 
 class Repeat(Model):
-    """The same steps several times over; none of them may end the call."""
+    """The same steps several times over, or until so long after the call's answer; none of them may end the call."""
 
     kind: Literal["repeat"]
-    times: Annotated[int, Field(ge=1, le=1_000_000)]
+    times: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+    until_ms: Timeout | None = None
     steps: Annotated[tuple["Step", ...], Field(min_length=1)]
 
     @field_validator("steps")

@@ -39,6 +39,7 @@ class _Writer:
             ended_by=ended_by,
             duration_ms=_ms(self._ended_s - self._zero_s),
             zero_monotonic_s=self._zero_s,
+            first_frame_monotonic_s=line.first_frame_s,
             answered_ms=self._since(self._answered_s),
             answered_monotonic_s=self._answered_s,
             ended_monotonic_s=self._ended_s,

@@ -5,12 +5,13 @@ There is one way to change talker, whatever the reason.
 A candidate is sought beside (or without) a current talker:
 
     IDLE ──seek──▶ OFFERED ──accepted──▶ PREPARING ──ready──▶ IDLE (cut over: the candidate is current)
-                     ▲  │ refused, unanswered      │ failed, late
-                     │  ▼                          ▼
-                     └─ WAITING ◀──────────────────┘
+                     ▲  │ refused, unanswered      │ failed, late    ▲
+                     │  ▼                          ▼                 │ quiet moment, deadline, talker lost
+                     └─ WAITING ◀──────────────────┴───────── HOLDING (a ready candidate of a planned change)
 
 Each offer has an epoch of its own, higher than any before, so whatever arrives late names an epoch that can no longer
-win. Only the current epoch's audio is let through (`is_current`).
+win. Only the current epoch's audio is let through (`is_current`). A talker that outlived its edge is adopted the same
+way: it is offered its own call under a new epoch.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Final, TypeAlias, assert_never
 
 from common.fsm import Machine
 from common.messages.commands import EndReason
-from common.messages.offers import HandoverReason
+from common.messages.offers import PLANNED, HandoverReason
 
 OFFER_TRIES_AT_ONCE: Final = 3
 """A queue group keeps feeding a frozen member, so another member is asked at once a few times."""
@@ -27,6 +28,11 @@ RETRY_EVERY_S: Final = 0.25
 READY_WITHIN_S: Final = 5.0
 TALKER_WITHIN_S: Final = 10.0
 """Without any talker for this long the caller is told and the carrier takes the call back."""
+BUS_WITHIN_S: Final = 60.0
+"""Nobody can be reached while the bus is away; that is no talker's fault, and the caller is asked for more patience."""
+QUIET_WITHIN_S: Final = 60.0
+"""A planned change that finds no quiet moment for this long is made anyway."""
+REATTACH_WITHIN_S: Final = 15.0
 FAILURES_AT_MOST: Final = 5
 """Talkers that failed upstream since the last one that spoke."""
 
@@ -38,6 +44,7 @@ class Seeking(Enum):
     OFFERED = auto()
     PREPARING = auto()
     WAITING = auto()
+    HOLDING = auto()
 
 
 class Move(Enum):
@@ -47,6 +54,7 @@ class Move(Enum):
     ACCEPTED = auto()
     FAILED = auto()
     RETRY = auto()
+    HOLD = auto()
     CUT = auto()
     ABANDON = auto()
 
@@ -55,11 +63,16 @@ TABLE: Final = {
     (Seeking.IDLE, Move.SEEK): Seeking.OFFERED,
     (Seeking.OFFERED, Move.ACCEPTED): Seeking.PREPARING,
     (Seeking.OFFERED, Move.FAILED): Seeking.WAITING,
+    (Seeking.OFFERED, Move.HOLD): Seeking.HOLDING,
     (Seeking.OFFERED, Move.CUT): Seeking.IDLE,
     (Seeking.OFFERED, Move.ABANDON): Seeking.IDLE,
+    (Seeking.PREPARING, Move.HOLD): Seeking.HOLDING,
     (Seeking.PREPARING, Move.CUT): Seeking.IDLE,
     (Seeking.PREPARING, Move.FAILED): Seeking.WAITING,
     (Seeking.PREPARING, Move.ABANDON): Seeking.IDLE,
+    (Seeking.HOLDING, Move.CUT): Seeking.IDLE,
+    (Seeking.HOLDING, Move.FAILED): Seeking.WAITING,
+    (Seeking.HOLDING, Move.ABANDON): Seeking.IDLE,
     (Seeking.WAITING, Move.RETRY): Seeking.OFFERED,
     (Seeking.WAITING, Move.ABANDON): Seeking.IDLE,
 }
@@ -78,7 +91,9 @@ class Talker:
 
 @dataclass(frozen=True, slots=True)
 class LegUp:
-    """The media leg is there; a talker is wanted."""
+    """The media leg is there; a talker is wanted. `adopt`: the one that talked before this leg came."""
+
+    adopt: Talker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +112,17 @@ class OfferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptionAccepted:
+    """The talker from before goes on, with the session it has, under this epoch."""
+
+    epoch: int
+    talker_id: str
+    realtime_session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TalkerReady:
-    """A talker says its speech session is open and seeded."""
+    """A talker says its speech session is open."""
 
     epoch: int
     talker_id: str
@@ -123,13 +147,42 @@ class HandoverAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverOrdered:
+    """Somebody wants this call to have another talker."""
+
+    reason: HandoverReason
+
+
+@dataclass(frozen=True, slots=True)
+class QuietChanged:
+    """Nobody speaks, nothing is buffered and no answer is due; or that is over."""
+
+    is_quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpoke:
     """Audio of the current talker reached the carrier: it works."""
 
 
 @dataclass(frozen=True, slots=True)
+class BusLost:
+    """Nobody can be reached. Whoever talks is not to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusBack:
+    """Everybody can be reached again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegLost:
+    """The media leg broke. The carrier may come back with another; the talker waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LegDown:
-    """The media leg is gone or is being given up, and why."""
+    """The call ends here, and why. `MOVED`: it goes on elsewhere, with its talker."""
 
     reason: EndReason
 
@@ -140,7 +193,21 @@ class Tick:
 
 
 Event: TypeAlias = (
-    LegUp | OfferAccepted | OfferFailed | TalkerReady | TalkerGone | HandoverAsked | AgentSpoke | LegDown | Tick
+    LegUp
+    | OfferAccepted
+    | OfferFailed
+    | AdoptionAccepted
+    | TalkerReady
+    | TalkerGone
+    | HandoverAsked
+    | HandoverOrdered
+    | QuietChanged
+    | AgentSpoke
+    | BusLost
+    | BusBack
+    | LegLost
+    | LegDown
+    | Tick
 )
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -155,6 +222,14 @@ class MakeOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAdoption:
+    """Offer the call to its old talker under a new epoch; answer with `AdoptionAccepted` or `OfferFailed`."""
+
+    talker: Talker
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class CutOver:
     """From now on this talker is the current one; address the caller's audio to it."""
 
@@ -162,6 +237,8 @@ class CutOver:
     reason: HandoverReason
     waited_s: float
     realtime_session_id: str = ""
+    has_waited: bool = False
+    """It was ready before and was told to wait: tell it that its moment has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,25 +256,33 @@ class EndCall:
     reason: EndReason
 
 
-Command: TypeAlias = MakeOffer | CutOver | ReleaseTalker | EndCall
+Command: TypeAlias = MakeOffer | AskAdoption | CutOver | ReleaseTalker | EndCall
 
 
 class Arbiter:
     """Feed it every event of one call with the time; do what it answers, in order."""
 
-    def __init__(self, now: float, max_call_s: float, last_epoch: int = 0) -> None:
+    def __init__(
+        self, now: float, max_call_s: float, last_epoch: int = 0, reattach_within_s: float = REATTACH_WITHIN_S
+    ) -> None:
         """`last_epoch`: the highest epoch the call had anywhere before; the first offer is one higher."""
         self._seeking = Machine(TABLE, Seeking.IDLE)
         self._call_until = now + max_call_s
+        self._reattach_within_s = reattach_within_s
         self._epoch = last_epoch
         self._current: Talker | None = None
         self._candidate: Talker | None = None
+        self._candidate_session_id = ""
+        self._adopting: Talker | None = None
         self._reason = HandoverReason.START
         self._tries = 0
         self._failures = 0
         self._wanted_at = now
         self._deadline: float | None = None
         self._silent_since: float | None = now
+        self._bus_lost_at: float | None = None
+        self._leg_lost_at: float | None = None
+        self._is_quiet = False
         self._is_over = False
 
     # --- what anyone may ask --------------------------------------------------------------------------------------
@@ -214,23 +299,31 @@ class Arbiter:
 
     @property
     def is_over(self) -> bool:
-        """True once the call has ended."""
+        """True once the call has ended here."""
         return self._is_over
 
     def is_current(self, epoch: int) -> bool:
         """True if audio of this epoch may be heard."""
         return self._current is not None and self._current.epoch == epoch
 
+    def holds(self, talker: Talker) -> bool:
+        """True if this candidate is ready and waits for its moment."""
+        return self._seeking.state is Seeking.HOLDING and self._candidate == talker
+
     def next_deadline(self) -> float | None:
         """When a `Tick` is due, in the time of `feed`; None once over."""
-        if self._is_over:
-            return None
+        return None if self._is_over else min(self._deadlines())
+
+    def _deadlines(self) -> list[float]:
         deadlines = [self._call_until]
-        if self._deadline is not None:
-            deadlines.append(self._deadline)
-        if self._silent_since is not None:
-            deadlines.append(self._silent_since + TALKER_WITHIN_S)
-        return min(deadlines)
+        if self._leg_lost_at is not None:
+            deadlines.append(self._leg_lost_at + self._reattach_within_s)
+        elif self._bus_lost_at is not None:
+            deadlines.append(self._bus_lost_at + BUS_WITHIN_S)
+        else:
+            deadlines += [] if self._deadline is None else [self._deadline]
+            deadlines += [] if self._silent_since is None else [self._silent_since + TALKER_WITHIN_S]
+        return deadlines
 
     # --- the one entrance -----------------------------------------------------------------------------------------
 
@@ -239,21 +332,35 @@ class Arbiter:
         if self._is_over:
             return self._after_the_end(event)
         match event:
-            case LegUp():
-                return self._seek(HandoverReason.START, now)
+            case LegUp(adopt):
+                return self._seek(HandoverReason.START, now) if adopt is None else self._adopt(adopt, now)
             case OfferAccepted():
                 return self._accepted(event, now)
             case OfferFailed():
                 return self._offer_failed(event, now)
+            case AdoptionAccepted():
+                return self._adopted(event, now)
             case TalkerReady():
                 return self._ready(event, now)
             case TalkerGone():
                 return self._gone(event.talker_id, now)
             case HandoverAsked():
                 return self._handover_asked(event, now)
+            case HandoverOrdered(reason):
+                return self._seek(reason, now) if self._current is not None else ()
+            case QuietChanged(is_quiet):
+                self._is_quiet = is_quiet
+                return self._cut_if_quiet(now)
             case AgentSpoke():
                 self._failures = 0
                 return ()
+            case BusLost():
+                self._bus_lost_at = now if self._bus_lost_at is None else self._bus_lost_at
+                return ()
+            case BusBack():
+                return self._bus_back(now)
+            case LegLost():
+                return self._leg_lost(now)
             case LegDown():
                 return self._end(event.reason, "leg down")
             case Tick():
@@ -264,7 +371,7 @@ class Arbiter:
     # --- seeking --------------------------------------------------------------------------------------------------
 
     def _seek(self, reason: HandoverReason, now: float) -> tuple[Command, ...]:
-        if self._seeking.state is not Seeking.IDLE:
+        if self._seeking.state is not Seeking.IDLE or self._leg_lost_at is not None:
             return ()
         self._reason, self._wanted_at, self._tries = reason, now, 0
         self._seeking.move(Move.SEEK)
@@ -276,11 +383,26 @@ class Arbiter:
         self._deadline = None
         return (MakeOffer(self._epoch, self._reason),)
 
+    def _adopt(self, talker: Talker, now: float) -> tuple[Command, ...]:
+        """Its old talker is asked first: it has the session and knows everything."""
+        self._epoch = max(self._epoch, talker.epoch) + 1
+        self._reason, self._wanted_at, self._tries = HandoverReason.REATTACHED, now, 0
+        self._adopting = talker
+        self._seeking.move(Move.SEEK)
+        return (AskAdoption(talker, self._epoch),)
+
+    def _adopted(self, event: AdoptionAccepted, now: float) -> tuple[Command, ...]:
+        talker = Talker(event.talker_id, event.epoch)
+        if self._adopting is None or event.epoch != self._epoch or event.talker_id != self._adopting.talker_id:
+            return () if self._current == talker else (ReleaseTalker(talker, "adoption is over"),)
+        self._adopting = None
+        return self._cut(talker, event.realtime_session_id, now)
+
     def _accepted(self, event: OfferAccepted, now: float) -> tuple[Command, ...]:
         talker = Talker(event.talker_id, event.epoch)
         if self._is_candidate(talker) or self._current == talker:
             return ()
-        if event.epoch != self._epoch or self._seeking.state is not Seeking.OFFERED:
+        if event.epoch != self._epoch or self._seeking.state is not Seeking.OFFERED or self._adopting is not None:
             return (ReleaseTalker(talker, "offer is over"),)
         self._seeking.move(Move.ACCEPTED)
         self._candidate = talker
@@ -295,26 +417,51 @@ class Arbiter:
     def _try_again(self, now: float) -> tuple[Command, ...]:
         self._seeking.move(Move.FAILED)
         self._candidate = None
-        if self._tries % OFFER_TRIES_AT_ONCE:
+        release = self._give_up_adoption()
+        if self._tries % OFFER_TRIES_AT_ONCE or release:
             self._seeking.move(Move.RETRY)
-            return self._offer()
+            return release + self._offer()
         self._deadline = now + RETRY_EVERY_S
         return ()
 
+    def _give_up_adoption(self) -> tuple[Command, ...]:
+        """The old talker is away or has nothing. Only its answer may be lost, so it is told as well."""
+        if self._adopting is None:
+            return ()
+        adopted, self._adopting = Talker(self._adopting.talker_id, self._epoch), None
+        self._reason = HandoverReason.TALKER_LOST
+        return (ReleaseTalker(adopted, "adoption is over"),)
+
     def _ready(self, event: TalkerReady, now: float) -> tuple[Command, ...]:
         talker = Talker(event.talker_id, event.epoch)
-        answers_offer = self._seeking.state is Seeking.OFFERED and event.epoch == self._epoch
-        if not (self._is_candidate(talker) or answers_offer):
+        if not (self._is_candidate(talker) or self._answers_offer(event)):
             return ()
+        if self._seeking.state is not Seeking.HOLDING and self._reason in PLANNED and self._current is not None:
+            self._seeking.move(Move.HOLD)
+            self._candidate, self._candidate_session_id = talker, event.realtime_session_id
+            self._deadline = self._wanted_at + QUIET_WITHIN_S
+            return self._cut(talker, event.realtime_session_id, now) if self._is_quiet else ()
+        if self._seeking.state is Seeking.HOLDING:
+            return ()
+        return self._cut(talker, event.realtime_session_id, now)
+
+    def _answers_offer(self, event: TalkerReady) -> bool:
+        """The session was open before word of the accepted offer came."""
+        return self._seeking.state is Seeking.OFFERED and event.epoch == self._epoch and self._adopting is None
+
+    def _cut_if_quiet(self, now: float) -> tuple[Command, ...]:
+        return self._cut_to_held(now) if self._is_quiet and self._seeking.state is Seeking.HOLDING else ()
+
+    def _cut_to_held(self, now: float) -> tuple[Command, ...]:
+        assert self._candidate is not None
+        return self._cut(self._candidate, self._candidate_session_id, now, has_waited=True)
+
+    def _cut(self, talker: Talker, session_id: str, now: float, *, has_waited: bool = False) -> tuple[Command, ...]:
         self._seeking.move(Move.CUT)
         before, self._current, self._candidate = self._current, talker, None
         self._deadline = self._silent_since = None
-        commands: tuple[Command, ...] = (
-            CutOver(talker, self._reason, now - self._wanted_at, event.realtime_session_id),
-        )
-        if before is not None:
-            commands += (ReleaseTalker(before, self._reason),)
-        return commands
+        cut = CutOver(talker, self._reason, now - self._wanted_at, session_id, has_waited)
+        return (cut,) if before is None else (cut, ReleaseTalker(before, self._reason))
 
     # --- losing ---------------------------------------------------------------------------------------------------
 
@@ -322,6 +469,8 @@ class Arbiter:
         commands: tuple[Command, ...] = ()
         if self._candidate is not None and self._candidate.talker_id == talker_id:
             commands += self._lose_candidate(HandoverReason.TALKER_LOST, now)
+        if self._adopting is not None and self._adopting.talker_id == talker_id:
+            commands += self._try_again(now)
         if self._current is not None and self._current.talker_id == talker_id:
             commands += self._lose_current(HandoverReason.TALKER_LOST, now)
         return commands
@@ -334,6 +483,8 @@ class Arbiter:
         if event.reason is not HandoverReason.UPSTREAM_FAILED:
             return self._lose_candidate(event.reason, now) if is_candidate else self._seek(event.reason, now)
         self._failures += 1
+        if self._seeking.state is Seeking.HOLDING and not is_candidate:
+            return self._lose_current(event.reason, now)
         if not event.is_retryable or self._failures > FAILURES_AT_MOST:
             return self._give_up(is_candidate)
         return self._lose_candidate(event.reason, now) if is_candidate else self._lose_current(event.reason, now)
@@ -342,9 +493,17 @@ class Arbiter:
         """No other talker can be had. One that still talks goes on; without one the call is over."""
         if not is_candidate or self._current is None or self._candidate is None:
             return self._end(EndReason.NO_TALKER, "upstream failed")
-        failed, self._candidate, self._deadline = self._candidate, None, None
-        self._seeking.move(Move.ABANDON)
-        return (ReleaseTalker(failed, "upstream failed"),)
+        return self._abandon("upstream failed")
+
+    def _abandon(self, why: str) -> tuple[Command, ...]:
+        """Seek no further."""
+        release = self._give_up_adoption()
+        if self._candidate is not None:
+            release += (ReleaseTalker(self._candidate, why),)
+        self._candidate = self._deadline = None
+        if self._seeking.can(Move.ABANDON):
+            self._seeking.move(Move.ABANDON)
+        return release
 
     def _lose_candidate(self, reason: str, now: float) -> tuple[Command, ...]:
         lost = self._candidate
@@ -352,37 +511,79 @@ class Arbiter:
         return release + self._try_again(now)
 
     def _lose_current(self, reason: HandoverReason, now: float) -> tuple[Command, ...]:
+        """Without a talker nothing waits for a quiet moment any more, and a search that is under way is in a hurry."""
         lost, self._current = self._current, None
         self._silent_since = now
         release: tuple[Command, ...] = (ReleaseTalker(lost, reason),) if lost else ()
-        return release + self._seek(reason, now)
+        if self._leg_lost_at is not None:
+            return release
+        if self._seeking.state is Seeking.IDLE:
+            return release + self._seek(reason, now)
+        self._reason, self._wanted_at = reason, now
+        if self._seeking.state is Seeking.HOLDING:
+            return release + self._cut_to_held(now)
+        if self._seeking.state is Seeking.WAITING:
+            self._seeking.move(Move.RETRY)
+            return release + self._offer()
+        return release
 
-    # --- time and the end -----------------------------------------------------------------------------------------
+    # --- the bus, the leg, time and the end -------------------------------------------------------------------------
+
+    def _bus_back(self, now: float) -> tuple[Command, ...]:
+        """Whatever ran out of time meanwhile gets it anew."""
+        if self._bus_lost_at is None:
+            return ()
+        self._bus_lost_at = None
+        if self._silent_since is not None:
+            self._silent_since = now
+        if self._seeking.state is Seeking.WAITING:
+            self._deadline = now
+        elif self._deadline is not None:
+            self._deadline = max(self._deadline, now + READY_WITHIN_S)
+        return ()
+
+    def _leg_lost(self, now: float) -> tuple[Command, ...]:
+        self._leg_lost_at = now if self._leg_lost_at is None else self._leg_lost_at
+        return self._abandon("leg lost")
 
     def _tick(self, now: float) -> tuple[Command, ...]:
         if now >= self._call_until:
             return self._end(EndReason.MAX_DURATION, "call limit")
+        if self._leg_lost_at is not None:
+            is_late = now >= self._leg_lost_at + self._reattach_within_s
+            return self._end(EndReason.LEG_LOST, "leg lost") if is_late else ()
+        if self._bus_lost_at is not None:
+            is_late = now >= self._bus_lost_at + BUS_WITHIN_S
+            return self._end(EndReason.NO_TALKER, "bus lost") if is_late else ()
         if self._silent_since is not None and now >= self._silent_since + TALKER_WITHIN_S:
             return self._end(EndReason.NO_TALKER, "no talker")
         if self._deadline is None or now < self._deadline:
             return ()
+        return self._deadline_came(now)
+
+    def _deadline_came(self, now: float) -> tuple[Command, ...]:
         self._deadline = None
-        if self._seeking.state is Seeking.WAITING:
-            self._seeking.move(Move.RETRY)
-            return self._offer()
-        return self._lose_candidate("not ready in time", now)
+        match self._seeking.state:
+            case Seeking.WAITING:
+                self._seeking.move(Move.RETRY)
+                return self._offer()
+            case Seeking.HOLDING:
+                return self._cut_to_held(now)
+            case _:
+                return self._lose_candidate("not ready in time", now)
 
     def _end(self, reason: EndReason, why: str) -> tuple[Command, ...]:
-        talkers = [talker for talker in (self._current, self._candidate) if talker is not None]
+        """A call that goes on elsewhere takes its talker along."""
+        release = self._abandon(why)
+        if self._current is not None and reason is not EndReason.MOVED:
+            release = (ReleaseTalker(self._current, why), *release)
         self._is_over = True
-        self._current = self._candidate = None
-        if self._seeking.can(Move.ABANDON):
-            self._seeking.move(Move.ABANDON)
-        return (*(ReleaseTalker(talker, why) for talker in talkers), EndCall(reason))
+        self._current = None
+        return (*release, EndCall(reason))
 
     def _after_the_end(self, event: Event) -> tuple[Command, ...]:
         match event:
-            case OfferAccepted(epoch, talker_id) | TalkerReady(epoch, talker_id):
+            case OfferAccepted(epoch, talker_id) | TalkerReady(epoch, talker_id) | AdoptionAccepted(epoch, talker_id):
                 return (ReleaseTalker(Talker(talker_id, epoch), "call is over"),)
             case _:
                 return ()

@@ -1,48 +1,28 @@
-"""The fleet as this edge sees it: which talkers live, how much they can take, who was just lost."""
+"""The fleet's capacity as this edge sees it: how many calls its talkers can still take."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Set
 
 from common.messages.heartbeat import Heartbeat
 
-STALE_AFTER_S: Final = 2.0
-"""Without a heartbeat for this long a talker takes part in nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    heartbeat: Heartbeat
-    at: float
-
 
 class Fleet:
-    """Fed with heartbeats of one kind of process."""
+    """The newest heartbeat of each talker. Who is lost, `edge.core.suspicion` decides; then `drop` it."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._heartbeats: dict[str, Heartbeat] = {}
 
-    def feed(self, heartbeat: Heartbeat, now: float) -> None:
-        """Take a sign of life, or a farewell."""
-        if heartbeat.is_farewell:
-            self._seen.pop(heartbeat.process_id, None)
-        else:
-            self._seen[heartbeat.process_id] = _Seen(heartbeat, now)
+    def feed(self, heartbeat: Heartbeat) -> None:
+        """Take a talker's newest word on its load."""
+        self._heartbeats[heartbeat.process_id] = heartbeat
 
-    def drop(self, process_id: str) -> None:
-        """The process is known to be gone."""
-        self._seen.pop(process_id, None)
+    def drop(self, talker_id: str) -> None:
+        """The talker is lost; nothing happens if it was not known."""
+        self._heartbeats.pop(talker_id, None)
 
-    def free_slots(self, now: float) -> int:
-        """Calls the living, not draining processes can still take."""
+    def free_slots(self, suspected: Set[str] = frozenset()) -> int:
+        """Calls that talkers neither draining nor `suspected` can still take."""
         return sum(
-            max(0, seen.heartbeat.capacity - seen.heartbeat.calls)
-            for seen in self._seen.values()
-            if not seen.heartbeat.is_draining and now - seen.at < STALE_AFTER_S
+            max(0, heartbeat.capacity - heartbeat.calls)
+            for talker_id, heartbeat in self._heartbeats.items()
+            if not heartbeat.is_draining and talker_id not in suspected
         )
-
-    def fallen_silent(self, now: float) -> tuple[str, ...]:
-        """Processes without a heartbeat for `STALE_AFTER_S`. They are forgotten: each is told once."""
-        silent = tuple(name for name, seen in self._seen.items() if now - seen.at >= STALE_AFTER_S)
-        for name in silent:
-            del self._seen[name]
-        return silent

@@ -47,6 +47,8 @@ class AgentTurn:
     heard_ms: int
     audio_ms: int
     is_interrupted: bool
+    is_unfinished: bool = False
+    """Its talker was lost before all of it had come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class _Item:
     """Position of its first byte; meaningful once it has audio."""
     size: int = 0
     is_ended: bool = False
+    is_unfinished: bool = False
     began_at: float = 0.0
     text: list[Piece] = field(default_factory=list)
 
@@ -145,8 +148,16 @@ class Playout:
     def end_items(self, now: float) -> tuple[Output, ...]:
         """No more audio of any open item will come (its talker is gone); what was sent plays on."""
         for item in self._items:
+            item.is_unfinished = item.is_unfinished or not item.is_ended
             item.is_ended = True
         return self._finished(now)
+
+    def local(self, chunk: bytes, now: float) -> tuple[Output, ...]:
+        """Audio of our own, which is nobody's turn; a turn that stands open goes on behind it."""
+        if self._items and self._items[-1].size:
+            self._items[-1].start += len(chunk)
+        self._held.append((0, chunk))
+        return self._send(now)
 
     def clear(self, now: float) -> tuple[AgentTurn, ...]:
         """The carrier's buffer is flushed now. The turns it ends, as heard; the first interrupted one was spoken."""
@@ -160,6 +171,15 @@ class Playout:
         return cut
 
     # --- what anyone may ask --------------------------------------------------------------------------------------
+
+    def under_way(self) -> tuple[AgentTurn, ...]:
+        """The turns the carrier still plays or waits for, as they will have been heard if nothing more comes."""
+        return tuple(self._turn(item, item.end, _plays_until(item)) for item in self._items if item.size)
+
+    @property
+    def is_silent(self) -> bool:
+        """True if the carrier has played everything it got."""
+        return not self._marks and not self._held
 
     def heard(self, now: float) -> int:
         """The position the caller has heard up to."""
@@ -226,4 +246,9 @@ class Playout:
             heard_ms=heard_ms,
             audio_ms=audio_ms,
             is_interrupted=heard_bytes < item.size,
+            is_unfinished=item.is_unfinished or not item.is_ended,
         )
+
+
+def _plays_until(item: _Item) -> float:
+    return item.began_at + item.size / pcmu.SAMPLE_RATE_HZ

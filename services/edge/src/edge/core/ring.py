@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from common.pcmu import BYTES_PER_MS, FRAME_BYTES
+from common.pcmu import BYTES_PER_MS
 
 KEEP_MS: Final = 30_000
 _SEGMENT_BYTES: Final = 8_000
@@ -41,12 +41,16 @@ class CallerRing:
         while segments[0].end_ms < at_ms - self._keep_ms:
             segments.popleft()
 
-    def since(self, at_ms: int) -> list[tuple[int, bytes]]:
-        """What was said at or after `at_ms` as 20 ms frames with their times, oldest first: not yet a fact."""
-        frames: list[tuple[int, bytes]] = []
+    def shift(self, by_ms: int) -> None:
+        """The call's clock was put forward: so are the times of what is kept."""
         for segment in self._segments:
-            for start in range(0, len(segment.pcmu), FRAME_BYTES):
-                frame_ms = segment.start_ms + start // BYTES_PER_MS
-                if frame_ms >= at_ms:
-                    frames.append((frame_ms, bytes(segment.pcmu[start : start + FRAME_BYTES])))
-        return frames
+            segment.start_ms += by_ms
+
+    def since(self, at_ms: int) -> list[tuple[int, bytes]]:
+        """What was said at or after `at_ms`, in pieces of up to a second with their times, oldest first."""
+        pieces: list[tuple[int, bytes]] = []
+        for segment in self._segments:
+            skip_ms = max(0, at_ms - segment.start_ms)
+            if skip_ms * BYTES_PER_MS < len(segment.pcmu):
+                pieces.append((segment.start_ms + skip_ms, bytes(segment.pcmu[skip_ms * BYTES_PER_MS :])))
+        return pieces

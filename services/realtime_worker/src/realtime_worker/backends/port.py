@@ -143,7 +143,7 @@ class ResponseEnded:
     usage: Usage | None = None
 
 
-CommandName: TypeAlias = Literal["configure", "add_turn", "respond", "cancel", "truncate", "delete"]
+CommandName: TypeAlias = Literal["configure", "add_turn", "add_tool", "respond", "cancel", "truncate", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class Configure:
 
     profile: AgentProfile
     answers_by_itself: bool = True
-    """False while seeding beside caller audio: the model must not answer what it has heard so far."""
+    """False until a running call has been told: the model must not answer what it hears before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,28 @@ class AddTurn:
     speaker: Literal["caller", "agent", "system"]
     text: str
     item_id: str = ""
-    """Empty: the provider names it."""
+    """What to call it there; empty: the provider names it."""
+    after: str | None = None
+    """The item it follows; empty: none, it is the first. None: it is the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddToolCall:
+    """Put a tool call of the agent into the session's memory; its `AddToolOutput` must follow."""
+
+    tool_call_id: str
+    name: str
+    arguments: str
+    item_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddToolOutput:
+    """Put what came of a tool call into the session's memory."""
+
+    tool_call_id: str
+    output: str
+    item_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +261,9 @@ class DeleteItem:
     item_id: str
 
 
-SpeechCommand: TypeAlias = Configure | AddTurn | Respond | CancelResponse | Truncate | DeleteItem
+SpeechCommand: TypeAlias = (
+    Configure | AddTurn | AddToolCall | AddToolOutput | Respond | CancelResponse | Truncate | DeleteItem
+)
 
 
 class Backend(Protocol):

@@ -1,16 +1,19 @@
 """The agent's items as they were sent to the edge: numbered records, and what the model must forget of them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
 from typing import Final
 
 from common.audio import MAX_PAYLOAD_BYTES, Kind
+from common.heard_text import Piece, heard_text
 from common.pcmu import BYTES_PER_MS
 from realtime_worker.backends.port import DeleteItem, Truncate
 from realtime_worker.core.vocabulary import SendRecord
 
 _MOST_ITEMS: Final = 64
+_MOST_PIECES: Final = 2_000
+"""Pieces of text kept of one item: some ten minutes of speech."""
 _TEXT_PIECE: Final = MAX_PAYLOAD_BYTES // 4
 """Characters; each has at most four bytes."""
 _SAFE_LEAD_MS: Final = 500
@@ -30,6 +33,8 @@ class _Item:
     """The model said all it wanted to say in it."""
     kept_ms: int | None = None
     """How much of it the model was told to keep."""
+    pieces: list[Piece] = field(default_factory=list)
+    """Its words, for an edge that knows nothing of it."""
 
     @property
     def sent_ms(self) -> int:
@@ -38,6 +43,19 @@ class _Item:
     def is_urgent(self, now: float) -> bool:
         """True unless what was sent of it outlasts any wait."""
         return self.sent_ms - (now - self.first_sent_at) * 1000 < _SAFE_LEAD_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Remnant:
+    """What the caller can have heard of a turn until its edge died."""
+
+    item_id: str
+    text: str
+    began_at: float
+    heard_ms: int
+    audio_ms: int
+    is_cut: bool
+    """More of it was to come."""
 
 
 class AgentTurns:
@@ -81,8 +99,10 @@ class AgentTurns:
         if item.is_over:
             return
         for start in range(0, len(text), _TEXT_PIECE):
-            piece = text[start : start + _TEXT_PIECE].encode(errors="replace")
-            yield self._record(Kind.TEXT, item.sent_ms, piece)
+            piece = text[start : start + _TEXT_PIECE]
+            if len(item.pieces) < _MOST_PIECES:
+                item.pieces.append((item.sent_ms, piece))
+            yield self._record(Kind.TEXT, item.sent_ms, piece.encode(errors="replace"))
 
     def _announced(self, item_id: str, answers_ms: int, now: float) -> Iterator[SendRecord]:
         if item_id in self._items:
@@ -131,6 +151,32 @@ class AgentTurns:
             and (noticed_at - item.first_sent_at < _IN_FLIGHT_S or not item.sent_bytes)
         ]
         return tuple(step for each in fresh for step in self._keep(each, 0))
+
+    def remnants(self, died_at: float, known: Set[str]) -> tuple[Remnant, ...]:
+        """The turns not in `known`, as heard up to `died_at`: played one after another, none before it was sent."""
+        found: list[Remnant] = []
+        free_at = 0.0
+        for item_id, item in self._items.items():
+            length_ms = item.sent_ms if item.kept_ms is None else item.kept_ms
+            began_at = max(item.first_sent_at, free_at)
+            free_at = began_at + length_ms / 1000
+            if item_id in known:
+                continue
+            heard_ms = max(0, min(round((died_at - began_at) * 1000), length_ms))
+            is_cut = item.kept_ms is None and (heard_ms < item.sent_ms or not item.is_over)
+            text = heard_text(item.pieces, item.sent_ms, heard_ms)
+            found.append(Remnant(item_id, text, began_at, heard_ms, item.sent_ms, is_cut))
+        return tuple(found)
+
+    def cut_off(self, remnant: Remnant) -> tuple[Truncate | DeleteItem, ...]:
+        """Nothing more of this turn will be heard, and the model must know."""
+        self._items[remnant.item_id].is_over = True
+        return self._keep(remnant.item_id, remnant.heard_ms)
+
+    def unheard_through(self, through_sequence: int) -> tuple[Truncate | DeleteItem, ...]:
+        """Everything up to this record waited behind what the caller heard."""
+        waiting = [each for each, item in self._items.items() if item.first_sequence <= through_sequence]
+        return tuple(step for each in waiting for step in self._keep(each, 0))
 
     def _keep(self, item_id: str, heard_ms: int) -> tuple[Truncate | DeleteItem, ...]:
         """What the model must be told so that it remembers `heard_ms` of the item, never more than was sent.

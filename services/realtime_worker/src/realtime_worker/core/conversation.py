@@ -1,9 +1,12 @@
 """The conversation of one call with its speech session: events in, commands out, no clock and no socket."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, assert_never
 
 from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
+from common.fsm import Machine
+from common.messages.commands import CutOver, LeftOver
 from common.messages.offers import HandoverReason
 from realtime_worker.backends.port import (
     AgentAudio,
@@ -13,6 +16,7 @@ from realtime_worker.backends.port import (
     CallerSpeechStopped,
     CallerTranscribed,
     CancelResponse,
+    Configure,
     ErrorReported,
     GarbageReceived,
     ProviderError,
@@ -25,15 +29,20 @@ from realtime_worker.backends.port import (
     Severity,
     Usage,
 )
-from realtime_worker.core import telling
-from realtime_worker.core.agent_turns import AgentTurns
+from realtime_worker.core import seeding, telling
+from realtime_worker.core.agent_turns import AgentTurns, Remnant
+from realtime_worker.core.attendance import Attendance
+from realtime_worker.core.caller_audio import CallerAudio
 from realtime_worker.core.caller_turns import CallerTurns
 from realtime_worker.core.floor import Floor, Moment
-from realtime_worker.core.leg_clock import LegClock
+from realtime_worker.core.phase import PHASES, Phase, Step
 from realtime_worker.core.responses import Response, Responses
+from realtime_worker.core.seeded_turns import SeededTurns
+from realtime_worker.core.seeding import Situation
 from realtime_worker.core.subject import Patience, Subject
 from realtime_worker.core.vocabulary import (
     AskHandover,
+    AskStanding,
     BecameTalker,
     CarrierCleared,
     ClearCarrier,
@@ -43,13 +52,18 @@ from realtime_worker.core.vocabulary import (
     CountTruncateError,
     End,
     Event,
+    LetAudioThrough,
     NoteBargeIn,
     NoteFirstAudio,
+    ReplayEnded,
     ReportResponse,
+    StandingTold,
+    TellLeftOver,
     Tick,
+    WasAdopted,
     WriteFact,
 )
-from realtime_worker.core.waiting import Waiting
+from realtime_worker.core.waiting import NEVER, Waiting
 
 ERROR_CODES: Final = {
     Severity.HARMLESS: UpstreamUnavailable.code,
@@ -64,25 +78,46 @@ _NO_VOICE: Final = ProviderError("incomplete", Severity.UNAVAILABLE)
 """The model stopped (token limit, content filter) before it had said anything."""
 
 
+_NOTHING: Final = -1
+"""The edge has cleared nothing yet that may still be playing."""
+
+
 class SpeechConversation:
     """`feed` it everything that happens; ask `next_deadline` when to feed a `Tick`. Never raises on a peer's event."""
 
-    def __init__(self, subject: Subject, clock: LegClock, patience: Patience, now: float) -> None:
+    def __init__(
+        self, subject: Subject, audio: CallerAudio, patience: Patience, now: float, retire_at: float = NEVER
+    ) -> None:
+        """`retire_at`: when the speech session will be so old that another has to take its place."""
         self._subject = subject
-        self._clock = clock
-        self._orphan_s = patience.orphan_s
+        self._audio = audio
+        self._clock = audio.clock
+        self._patience = patience
         self._waiting = Waiting(patience)
         self._agent = AgentTurns(supports_truncate=subject.supports_truncate)
-        self._caller = CallerTurns(clock, subject.turn_detection)
+        self._caller = CallerTurns(audio.clock, subject.profile.turn_detection)
         self._responses = Responses()
+        self._attendance = Attendance(patience.orphan_s, now)
+        self._machine = Machine(PHASES, Phase.CANDIDATE)
+        self._situation = Situation()
+        self._seeded = SeededTurns()
+        self._instructions = subject.profile.instructions
+        self._configures_due = 0
+        self._replayed_ms = -1
+        self._settle_by = NEVER
+        self._retire_at = retire_at
         self._request = Respond()
+        self._request_later: Respond | None = None
+        self._last_wish: AskHandover | None = None
         self._is_asking = False
         self._asked_at = now
         self._answers_ms = 0
         self._cleared_through = 0
-        self._heard_audio_ms = clock.sent_ms
-        self._heard_audio_at = now
-        self._orphan_check_at = now + patience.orphan_s / 10
+
+    @property
+    def phase(self) -> Phase:
+        """What the session is to the call."""
+        return self._machine.state
 
     @property
     def floor(self) -> Floor:
@@ -117,20 +152,139 @@ class SpeechConversation:
             case GarbageReceived(kind):
                 return (CountProviderError(kind),)
             case SessionClosed(error):
-                return (*self._agent.end_all(), *self._leave_because(error), End("socket closed"))
-            case BecameTalker(opening):
-                return self._ask(opening, now) if opening else ()
+                return self._session_closed(error)
+            case BecameTalker(cut, answers_by_itself):
+                return self._became_talker(cut, answers_by_itself, now)
+            case ReplayEnded():
+                return self._caught_up(now)
+            case SessionConfigured():
+                return self._configured(now)
+            case WasAdopted():
+                return self._was_adopted(event, now)
+            case StandingTold(is_current):
+                return self._standing_told(is_current, now)
             case ClearLost():
-                self._cleared_through = 0
+                self._cleared_through = _NOTHING
                 return ()
-            case SessionOpened() | SessionConfigured():
+            case SessionOpened():
                 return ()
             case _:
                 assert_never(event)
 
     def next_deadline(self) -> float:
         """When to feed a `Tick` (monotonic seconds)."""
-        return min(self._waiting.next_deadline(), self._orphan_check_at)
+        if self.phase is Phase.CANDIDATE:
+            return self._waiting.next_deadline()
+        return min(self._waiting.next_deadline(), self._attendance.next_check, self._settle_by, self._retire_at)
+
+    # --- becoming the talker ------------------------------------------------------------------------------------------
+
+    def _became_talker(self, cut: CutOver, answers_by_itself: bool, now: float) -> tuple[Command, ...]:
+        """Tell the session what was said, then let the caller's audio follow. Asked again, nothing happens."""
+        if self.phase is not Phase.CANDIDATE:
+            return ()
+        self._attendance.confirm(now)
+        self._instructions = cut.instructions or self._instructions
+        self._situation = seeding.situation(cut.conversation)
+        through = LetAudioThrough(cut.leg_clock_ms)
+        if self._situation.is_new and answers_by_itself and not cut.omitted_turns:
+            self._machine.move(Step.GREETED)
+            newer = () if cut.instructions is None else (self._configure(answers_by_itself=True),)
+            return (*newer, *self._ask(seeding.greet(self._subject.profile.greeting), now), through)
+        self._machine.move(Step.SEEDED)
+        self._settle_by = now + self._patience.replay_s
+        hush = (self._configure(answers_by_itself=False),) if answers_by_itself else ()
+        return (*hush, *self._seed(cut), through)
+
+    def _seed(self, cut: CutOver) -> tuple[Command, ...]:
+        seed = seeding.seed(cut, self._subject.model, self._instructions)
+        self._seeded = SeededTurns(seed.steps)
+        if self._situation.agent_began_ms >= 0:
+            self._cleared_through = _NOTHING  # what the talker before said may still be playing
+        if not seed.omitted:
+            return seed.steps
+        trimmed = telling.conversation_trimmed(self._subject, cut.leg_clock_ms, seed.omitted, seed.kept)
+        return (*seed.steps, trimmed)
+
+    def _configure(self, *, answers_by_itself: bool) -> Configure:
+        self._configures_due += 1
+        profile = self._subject.profile.model_copy(update={"instructions": self._instructions})
+        return Configure(profile, answers_by_itself)
+
+    def _caught_up(self, now: float) -> tuple[Command, ...]:
+        """All the caller said is with the model; from here on it answers by itself."""
+        if self.phase is not Phase.REPLAYING:
+            return ()
+        self._machine.move(Step.CAUGHT_UP)
+        self._settle_by = now + self._patience.answer_s
+        return (self._configure(answers_by_itself=True),)
+
+    def _configured(self, now: float) -> tuple[Command, ...]:
+        """Ask for one answer, if one is due to what was said until here. What comes later is the model's own affair."""
+        self._configures_due = max(0, self._configures_due - 1)
+        if self.phase is not Phase.SETTLING or self._configures_due:
+            return ()
+        self._machine.move(Step.CONFIGURED)
+        self._settle_by = NEVER
+        if self.floor is Floor.CALLER or self._responses.is_answering:
+            return ()
+        request = self._situation.opening(self._subject.profile.greeting, self._instructions, self._replayed_ms)
+        if request is None:
+            self._waiting.move(Moment.WAS_ANSWERED, now)
+            return ()
+        self._answers_ms = 0 if request.instructions else max(self._replayed_ms, self._situation.asked_ms or 0)
+        return self._ask(request, now)
+
+    # --- going on with another edge -----------------------------------------------------------------------------------
+
+    def _was_adopted(self, event: WasAdopted, now: float) -> tuple[Command, ...]:
+        """What the edge that died had not played is lost: the model forgets it, and says the rest anew."""
+        self._subject = replace(self._subject, epoch=event.new_epoch)
+        self._attendance.confirm(now)
+        self._cleared_through = self._agent.last_sequence
+        remnants = self._agent.remnants(event.died_at, event.known_items)
+        cut = [remnant for remnant in remnants if remnant.is_cut]
+        cancelled = self._responses.void_those_with({remnant.item_id for remnant in cut})
+        wish = (self._last_wish,) if self._last_wish is not None and self._waiting.has_given_up else ()
+        return (
+            TellLeftOver(tuple(self._left_over(remnant, event.died_at) for remnant in remnants if remnant.heard_ms)),
+            *map(CancelResponse, cancelled),
+            *(step for remnant in cut for step in self._agent.cut_off(remnant)),
+            *self._resume(cut, now),
+            *wish,
+        )
+
+    def _left_over(self, remnant: Remnant, died_at: float) -> LeftOver:
+        start_ms = max(0, self._clock.leg_ms - round((died_at - remnant.began_at) * 1000))
+        return LeftOver(
+            item_id=remnant.item_id,
+            text=remnant.text,
+            start_ms=start_ms,
+            heard_ms=remnant.heard_ms,
+            audio_ms=remnant.audio_ms,
+        )
+
+    def _resume(self, cut: list[Remnant], now: float) -> tuple[Command, ...]:
+        """Ask for the rest of what was cut off, unless the caller has the floor or an answer comes anyway."""
+        if not cut or self.floor not in (Floor.AGENT, Floor.QUIET) or self._responses.is_answering:
+            return ()
+        is_heard = any(remnant.heard_ms for remnant in cut)
+        return self._ask_when_free(seeding.go_on(self._instructions) if is_heard else self._request, now)
+
+    def _ask_when_free(self, request: Respond, now: float) -> tuple[Command, ...]:
+        """The provider refuses a second answer while one is under way, even one that is being cancelled."""
+        if not self._responses:
+            return self._ask(request, now)
+        self._request_later = request
+        self._asked_at = now
+        self._waiting.move(Moment.ASKED, now)
+        return ()
+
+    def _standing_told(self, is_current: bool | None, now: float) -> tuple[Command, ...]:
+        if is_current is None:
+            return ()
+        self._attendance.confirm(now)
+        return () if is_current else (End("superseded"),)
 
     # --- the agent's side ---------------------------------------------------------------------------------------------
 
@@ -177,7 +331,19 @@ class SpeechConversation:
     def _response_ended(self, event: ResponseEnded, now: float) -> tuple[Command, ...]:
         response = self._responses.pop(event.response_id, now)
         usage = () if event.usage is None else (self._usage(event.response_id, event.usage),)
-        return (*self._items_ended(event, response, now), *usage, *self._outcome(event, response, now))
+        return (
+            *self._items_ended(event, response, now),
+            *usage,
+            *self._outcome(event, response, now),
+            *self._ask_now(now),
+        )
+
+    def _ask_now(self, now: float) -> tuple[Command, ...]:
+        request = self._request_later
+        if request is None or self._responses:
+            return ()
+        self._request_later = None
+        return self._ask(request, now)
 
     def _items_ended(self, event: ResponseEnded, response: Response, now: float) -> Iterator[Command]:
         is_complete = event.status == "completed"
@@ -208,26 +374,31 @@ class SpeechConversation:
     def _caller_began(self, item_id: str, audio_ms: int, now: float) -> tuple[Command, ...]:
         onset_ms = self._caller.began(item_id, audio_ms)
         self._responses.void_all()
-        self._request = Respond()
+        self._request, self._request_later = Respond(), None
         self._waiting.move(Moment.CALLER_BEGAN, now)
         ends = self._agent.end_all()
         started = telling.caller_began(self._subject, onset_ms, item_id)
         return (*ends, *self._clear(onset_ms, now), started)
 
     def _clear(self, onset_ms: int, now: float) -> tuple[ClearCarrier, ...]:
-        """Only the edge knows what still plays, so it is asked whenever we sent anything since it was last silent."""
+        """Only the edge knows what still plays, so it is asked whenever anything was sent since it was last silent.
+
+        Replayed speech that the talker before has begun to answer is no barge-in into that answer.
+        """
         through = self._agent.last_sequence
-        if through <= self._cleared_through:
+        if through <= self._cleared_through or (not through and onset_ms < self._situation.agent_began_ms):
             return ()
         self._cleared_through = through
         return (ClearCarrier(through, onset_ms, now),)
 
     def _caller_ended(self, item_id: str, audio_ms: int, now: float) -> tuple[Command, ...]:
-        self._answers_ms = self._caller.ended(item_id, audio_ms)
+        end_ms = self._answers_ms = self._caller.ended(item_id, audio_ms)
+        if self.phase is not Phase.TALKING:
+            self._replayed_ms = max(self._replayed_ms, end_ms)
         self._is_asking = False
         self._asked_at = now
         self._waiting.move(Moment.CALLER_ENDED, now)
-        return ()
+        return (telling.caller_ended(self._subject, end_ms, item_id),)
 
     def _caller_said(self, item_id: str, text: str) -> tuple[Command, ...]:
         span = self._caller.transcribed(item_id)
@@ -239,7 +410,11 @@ class SpeechConversation:
         clear = event.clear
         if event.item_id is None:
             return self._agent.unheard(clear.through_sequence, clear.noticed_at)
-        steps = self._agent.heard(event.item_id, event.heard_ms, clear.through_sequence)
+        if event.item_id in self._seeded and self._subject.supports_truncate:
+            before = tuple(self._seeded.heard(event.item_id, event.text))
+            steps: tuple[Command, ...] = (*before, *self._agent.unheard_through(clear.through_sequence))
+        else:
+            steps = self._agent.heard(event.item_id, event.heard_ms, clear.through_sequence)
         return (*steps, NoteBargeIn(now - clear.noticed_at))
 
     # --- when it goes wrong -------------------------------------------------------------------------------------------
@@ -254,7 +429,7 @@ class SpeechConversation:
     def _answer_failed(self, error: ProviderError, now: float) -> tuple[Command, ...]:
         """Ask again while the caller waits, a few times; then somebody else has to answer."""
         self._waiting.move(Moment.ANSWER_FAILED, now)
-        if self.floor is not Floor.RETRYING:
+        if self.floor is not Floor.RETRYING or self.phase is not Phase.TALKING:
             return ()
         if error.severity is not Severity.REJECTED and self._waiting.retry_later(now):
             return ()
@@ -264,7 +439,7 @@ class SpeechConversation:
         counted: tuple[Command, ...] = (CountProviderError(error.code),)
         if about in ("truncate", "delete"):
             return (*counted, CountTruncateError())
-        if error.ends_session:
+        if error.ends_session or (about == "configure" and self.phase in (Phase.REPLAYING, Phase.SETTLING)):
             return (*counted, *self._leave_because(error))
         if about == "respond":
             self._is_asking = False
@@ -279,14 +454,42 @@ class SpeechConversation:
         """Ask to be replaced, once. Until then we go on: the provider may recover before another talker is ready."""
         if not self._waiting.give_up():
             return ()
-        return (AskHandover(HandoverReason.UPSTREAM_FAILED, error_code, is_retryable),)
+        self._last_wish = AskHandover(HandoverReason.UPSTREAM_FAILED, error_code, is_retryable)
+        return (self._last_wish,)
+
+    def _session_closed(self, error: ProviderError) -> tuple[Command, ...]:
+        self._machine.move(Step.ENDED)
+        return (*self._agent.end_all(), *self._leave_because(error), End("socket closed"))
+
+    # --- time ---------------------------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> tuple[Command, ...]:
-        self._orphan_check_at = now + self._orphan_s / 10
-        if self._clock.sent_ms != self._heard_audio_ms:
-            self._heard_audio_ms, self._heard_audio_at = self._clock.sent_ms, now
-        elif now - self._heard_audio_at >= self._orphan_s:
-            return (End("no caller audio"),)
+        is_talker = self.phase is not Phase.CANDIDATE
+        return (*(self._look_around(now) if is_talker else ()), *self._waited(now))
+
+    def _look_around(self, now: float) -> Iterator[Command]:
+        """What falls due by time alone while we are the talker."""
+        if now >= self._settle_by:
+            yield from self._settle(now)
+        if now >= self._retire_at:
+            self._retire_at = now + self._patience.ask_again_s
+            yield AskHandover(HandoverReason.SESSION_AGE)
+        if now < self._attendance.next_check:
+            return
+        match self._attendance.check(self._audio.heard_at, now):
+            case "ask":
+                yield AskStanding()
+            case "leave":
+                yield End("no caller audio")
+
+    def _settle(self, now: float) -> tuple[Command, ...]:
+        """Nothing more is replayed, or the provider does not confirm what it was told."""
+        if self.phase is Phase.REPLAYING:
+            return self._caught_up(now)
+        self._settle_by = NEVER
+        return self._leave(DeadlineExceeded.code, is_retryable=True)
+
+    def _waited(self, now: float) -> tuple[Command, ...]:
         if self._waiting.is_overdue(now):
             report = ReportResponse(DeadlineExceeded.code, now - self._asked_at)
             return (report, *self._leave(DeadlineExceeded.code, is_retryable=True))

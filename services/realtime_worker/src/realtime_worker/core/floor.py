@@ -30,6 +30,8 @@ class Moment(Enum):
     VOICE_CAME = "voice_came"
     ANSWER_ENDED = "answer_ended"
     ANSWER_FAILED = "answer_failed"
+    WAS_ANSWERED = "was_answered"
+    """The talker before has answered what the caller said."""
 
 
 _F, _M = Floor, Moment
@@ -41,30 +43,35 @@ FLOOR: Final[Mapping[tuple[Floor, Moment], Floor]] = {
     (_F.QUIET, _M.VOICE_CAME): _F.AGENT,
     (_F.QUIET, _M.ANSWER_ENDED): _F.QUIET,
     (_F.QUIET, _M.ANSWER_FAILED): _F.QUIET,
+    (_F.QUIET, _M.WAS_ANSWERED): _F.QUIET,
     (_F.CALLER, _M.CALLER_BEGAN): _F.CALLER,
     (_F.CALLER, _M.CALLER_ENDED): _F.AWAITED,
     (_F.CALLER, _M.ASKED): _F.CALLER,
     (_F.CALLER, _M.VOICE_CAME): _F.AGENT,
     (_F.CALLER, _M.ANSWER_ENDED): _F.CALLER,
     (_F.CALLER, _M.ANSWER_FAILED): _F.CALLER,
+    (_F.CALLER, _M.WAS_ANSWERED): _F.CALLER,
     (_F.AWAITED, _M.CALLER_BEGAN): _F.CALLER,
     (_F.AWAITED, _M.CALLER_ENDED): _F.AWAITED,
     (_F.AWAITED, _M.ASKED): _F.AWAITED,
     (_F.AWAITED, _M.VOICE_CAME): _F.AGENT,
     (_F.AWAITED, _M.ANSWER_ENDED): _F.AWAITED,
     (_F.AWAITED, _M.ANSWER_FAILED): _F.RETRYING,
+    (_F.AWAITED, _M.WAS_ANSWERED): _F.QUIET,
     (_F.RETRYING, _M.CALLER_BEGAN): _F.CALLER,
     (_F.RETRYING, _M.CALLER_ENDED): _F.AWAITED,
     (_F.RETRYING, _M.ASKED): _F.AWAITED,
     (_F.RETRYING, _M.VOICE_CAME): _F.AGENT,
     (_F.RETRYING, _M.ANSWER_ENDED): _F.RETRYING,
     (_F.RETRYING, _M.ANSWER_FAILED): _F.RETRYING,
+    (_F.RETRYING, _M.WAS_ANSWERED): _F.QUIET,
     (_F.AGENT, _M.CALLER_BEGAN): _F.CALLER,
     (_F.AGENT, _M.CALLER_ENDED): _F.AWAITED,
     (_F.AGENT, _M.ASKED): _F.AGENT,
     (_F.AGENT, _M.VOICE_CAME): _F.AGENT,
     (_F.AGENT, _M.ANSWER_ENDED): _F.QUIET,
     (_F.AGENT, _M.ANSWER_FAILED): _F.RETRYING,
+    (_F.AGENT, _M.WAS_ANSWERED): _F.AGENT,
 }
 """Total on purpose: the provider's events may come in any order, and none of them is our bug."""
 

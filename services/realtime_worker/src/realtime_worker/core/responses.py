@@ -1,6 +1,7 @@
 """The model's answers that are under way."""
 
 from collections import OrderedDict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,6 +41,21 @@ class Responses:
     def pop(self, response_id: str, now: float) -> Response:
         """The answer that has ended."""
         return self._by_id.pop(response_id, None) or Response(now, now)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    @property
+    def is_answering(self) -> bool:
+        """True if an answer is under way that the caller may hear."""
+        return any(not response.is_void for response in self._by_id.values())
+
+    def void_those_with(self, items: Set[str]) -> tuple[str, ...]:
+        """Nothing more of the answers that hold any of `items` is to be heard. Which ones these are."""
+        cut = [name for name, response in self._by_id.items() if not response.is_void and response.items & items]
+        for name in cut:
+            self._by_id[name].is_void = True
+        return tuple(cut)
 
     def void_all(self) -> None:
         """The caller speaks: whatever is under way is not to be heard."""

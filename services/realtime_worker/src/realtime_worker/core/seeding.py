@@ -1,10 +1,13 @@
-"""What a new session is told of a call before it may speak."""
+"""What a new session is told of a running call, and what it is asked for first."""
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from common.conversation import Turn
-from realtime_worker.backends.port import AddTurn, Respond
+from common.conversation import AnyTurn, ToolTurn, Turn
+from common.messages.commands import CutOver
+from realtime_worker.backends.port import AddToolCall, AddToolOutput, AddTurn, Respond
+from realtime_worker.core.budget import fitting, room_tokens
 
 CONTINUED: Final = (
     "This phone call is already under way and the conversation above has taken place. Carry on from there, "
@@ -13,22 +16,109 @@ CONTINUED: Final = (
 )
 """Models drift or introduce themselves anew after a swap unless told (strands-agents/harness-sdk#4104)."""
 
+TRIMMED: Final = (
+    "Earlier parts of this phone call are missing here. If the caller refers to them, ask instead of guessing."
+)
+GO_ON: Final = (
+    "Your last turn broke off in the middle: the caller has heard only the words that you remember of it. Go on from "
+    "exactly there, without repeating anything, without a greeting and without an apology."
+)
+NO_RESULT: Final = '{"error": "the result of this call is not known; it may or may not have been carried out"}'
+"""A call without an output would stand in the model's way for the rest of the session."""
 
-def seed(conversation: Sequence[Turn]) -> tuple[AddTurn, ...]:
-    """The turns as text, then that the call continues; nothing for a call that has just begun.
-
-    Sent before any caller audio, so the model cannot answer half a history. Where audio is replayed beside it,
-    configure with `answers_by_itself=False` first and ask for one answer afterwards (`openai-realtime.md` §1.11).
-    """
-    turns = tuple(AddTurn(turn.speaker, turn.text, turn.item_id) for turn in conversation if turn.text.strip())
-    return (*turns, AddTurn("system", CONTINUED)) if conversation else ()
+Step: TypeAlias = AddTurn | AddToolCall | AddToolOutput
 
 
-def opening(conversation: Sequence[Turn], greeting: str) -> Respond | None:
-    """What to ask for first: the greeting, an answer to a waiting caller, or nothing.
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What to put into the session's memory, in order."""
 
-    Whatever the reason of the offer, an empty conversation means that the caller has heard nobody yet.
-    """
-    if not conversation:
-        return Respond(f"Say exactly this to the caller, word for word, and nothing else: {greeting}")
-    return Respond() if conversation[-1].speaker == "caller" else None
+    steps: tuple[Step, ...]
+    kept: int
+    omitted: int
+    """Turns that nobody will tell it: too many for the message, or for the model's context."""
+
+
+def seed(cut: CutOver, model: str, instructions: str) -> Seed:
+    """The conversation as items. Nothing for a call in which nothing was said."""
+    kept, left_out = fitting(cut.conversation, room_tokens(model, instructions))
+    omitted = left_out + cut.omitted_turns
+    if not omitted and not any(map(_is_heard, kept)):
+        return Seed((), 0, 0)
+    missing = (AddTurn("system", TRIMMED),) if omitted else ()
+    told = tuple(step for turn in kept for step in _steps(turn))
+    return Seed((*missing, *told, AddTurn("system", CONTINUED)), len(kept), omitted)
+
+
+def _is_heard(turn: AnyTurn) -> bool:
+    return isinstance(turn, ToolTurn) or bool(turn.text.strip())
+
+
+def _steps(turn: AnyTurn) -> tuple[Step, ...]:
+    match turn:
+        case Turn(text=text) if not text.strip():
+            return ()
+        case Turn(speaker=speaker, text=text, item_id=item_id):
+            return (AddTurn(speaker, text, item_id),)
+        case ToolTurn():
+            call = AddToolCall(turn.tool_call_id, turn.name, turn.arguments, turn.item_id)
+            output = NO_RESULT if turn.output is None else turn.output
+            return call, AddToolOutput(turn.tool_call_id, output, f"{turn.item_id}_output")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """How a conversation stands. Times are the leg's clock."""
+
+    is_new: bool = True
+    """The caller has heard nobody yet, and nothing the caller said was understood."""
+    agent_began_ms: int = -1
+    """When the agent's last turn began; -1: the agent has said nothing."""
+    asked_ms: int | None = None
+    """When the caller's last turn ended, if nobody has begun to answer it."""
+    is_unfinished: bool = False
+    """The agent's last turn broke off, and the caller has said nothing since."""
+
+    def opening(self, greeting: str, instructions: str, replayed_ms: int) -> Respond | None:
+        """What to ask for first. `replayed_ms`: where the last turn that was found in replayed audio ended, else -1."""
+        if self.is_new and replayed_ms < 0:
+            return greet(greeting)
+        if self.asked_ms is not None or replayed_ms > self.agent_began_ms:
+            return Respond()
+        return go_on(instructions) if self.is_unfinished else None
+
+
+def situation(conversation: Sequence[AnyTurn]) -> Situation:
+    """Read it from what was said. A turn that nobody heard does not count."""
+    if not any(map(_is_heard, conversation)):
+        return Situation()
+    agent = [turn for turn in conversation if isinstance(turn, Turn) and turn.speaker == "agent" and turn.text.strip()]
+    began_ms = agent[-1].start_ms if agent else -1
+    asked = [end_ms for turn in conversation if (end_ms := _asks_at(turn)) is not None and end_ms > began_ms]
+    return Situation(
+        is_new=False,
+        agent_began_ms=began_ms,
+        asked_ms=max(asked, default=None),
+        is_unfinished=bool(agent) and agent[-1].is_unfinished,
+    )
+
+
+def _asks_at(turn: AnyTurn) -> int | None:
+    """When an answer to this turn was due: a tool's result wants one as the caller does."""
+    match turn:
+        case Turn(speaker="caller", end_ms=end_ms):
+            return end_ms
+        case ToolTurn(start_ms=start_ms):
+            return start_ms
+        case _:
+            return None
+
+
+def greet(greeting: str) -> Respond:
+    """The first words of a call."""
+    return Respond(f"Say exactly this to the caller, word for word, and nothing else: {greeting}")
+
+
+def go_on(instructions: str) -> Respond:
+    """The rest of a turn that broke off. A response's instructions replace the agent's, so they come along."""
+    return Respond(f"{instructions}\n\n{GO_ON}")

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from common.profile import TurnDetection
+from common.profile import AgentProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Which call this is, and how the model finds its turns."""
+    """Which call this is, and who answers it."""
 
     call_id: str
     epoch: int
     model: str
-    turn_detection: TurnDetection
+    profile: AgentProfile
     supports_truncate: bool = True
     """Whether the model can be told what was not heard."""
 
@@ -27,4 +27,8 @@ class Patience:
     retry_first_s: float = 0.25
     """Doubled with each further retry."""
     orphan_s: float = 30.0
-    """Without caller audio; Twilio sends it all the time, also when the caller is silent."""
+    """Without caller audio and without word from the edge."""
+    replay_s: float = 0.25
+    """For the caller's last words to be replayed; they come within milliseconds of the cut, or not at all."""
+    ask_again_s: float = 30.0
+    """Between two requests to be replaced because of age."""

@@ -1,6 +1,6 @@
-"""The facts a talker tells: the caller's turns and what a response cost."""
+"""The facts a talker tells: the caller's turns, what it was not told itself, and what a response cost."""
 
-from common.messages.facts import CallerSaid, TurnStarted, UsageReported
+from common.messages.facts import CallerSaid, ConversationTrimmed, TurnEnded, TurnStarted, UsageReported
 from realtime_worker.backends.port import Usage
 from realtime_worker.core.caller_turns import Span
 from realtime_worker.core.subject import Subject
@@ -10,6 +10,20 @@ from realtime_worker.core.vocabulary import WriteFact
 def caller_began(subject: Subject, onset_ms: int, item_id: str) -> WriteFact:
     """The caller began to speak."""
     fact = TurnStarted(call_id=subject.call_id, epoch=subject.epoch, at_ms=onset_ms, speaker="caller", item_id=item_id)
+    return WriteFact(fact)
+
+
+def caller_ended(subject: Subject, end_ms: int, item_id: str) -> WriteFact:
+    """The caller's turn is over."""
+    fact = TurnEnded(call_id=subject.call_id, epoch=subject.epoch, at_ms=end_ms, item_id=item_id, end_ms=end_ms)
+    return WriteFact(fact)
+
+
+def conversation_trimmed(subject: Subject, at_ms: int, omitted: int, kept: int) -> WriteFact:
+    """The session could not be told everything."""
+    fact = ConversationTrimmed(
+        call_id=subject.call_id, epoch=subject.epoch, at_ms=at_ms, omitted_turns=omitted, kept_turns=kept
+    )
     return WriteFact(fact)
 
 

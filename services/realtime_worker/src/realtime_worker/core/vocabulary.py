@@ -4,18 +4,42 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from common.audio import Kind
+from common.messages.commands import CutOver, LeftOver
 from common.messages.facts import AnyFact
 from common.messages.offers import HandoverReason
-from realtime_worker.backends.port import CancelResponse, DeleteItem, Respond, SpeechEvent, Truncate
+from realtime_worker.backends.port import SpeechCommand, SpeechEvent
 
 # --- fed ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class BecameTalker:
-    """The edge cut over to us. `opening` is what to ask the model for first."""
+    """The edge cut over to us."""
 
-    opening: Respond | None
+    cut: CutOver
+    answers_by_itself: bool
+    """How the session was configured when it was opened: True for a call that was going to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayEnded:
+    """Caller audio has come up to the cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class WasAdopted:
+    """Another edge goes on with the call and with us. What was sent to the one before was heard until it died."""
+
+    new_epoch: int
+    known_items: frozenset[str]
+    died_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StandingTold:
+    """The edge's answer to `AskStanding`. None: nobody answered."""
+
+    is_current: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +49,8 @@ class CarrierCleared:
     clear: "ClearCarrier"
     item_id: str | None
     heard_ms: int
+    text: str = ""
+    """What was heard, in words: the item may be of a talker before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +65,9 @@ class Tick:
     """A deadline may have come."""
 
 
-Event: TypeAlias = SpeechEvent | BecameTalker | CarrierCleared | ClearLost | Tick
+Event: TypeAlias = (
+    SpeechEvent | BecameTalker | ReplayEnded | WasAdopted | StandingTold | CarrierCleared | ClearLost | Tick
+)
 
 # --- asked for ------------------------------------------------------------------------------------------------------
 
@@ -57,6 +85,25 @@ class SendRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LetAudioThrough:
+    """Caller audio goes to the model from now on, first what was kept. `ReplayEnded` when it has come up to here."""
+
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellLeftOver:
+    """What the caller can have heard of turns that only we know."""
+
+    left_over: tuple[LeftOver, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskStanding:
+    """Ask the edge whether we still count; answered by `StandingTold`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClearCarrier:
     """Have the edge silence the agent, and say what was heard."""
 
@@ -70,8 +117,8 @@ class AskHandover:
     """Have the edge find another talker."""
 
     reason: HandoverReason
-    error_code: str
-    is_retryable: bool
+    error_code: str = ""
+    is_retryable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +171,10 @@ class End:
 
 Command: TypeAlias = (
     SendRecord
-    | Respond
-    | CancelResponse
-    | Truncate
-    | DeleteItem
+    | SpeechCommand
+    | LetAudioThrough
+    | TellLeftOver
+    | AskStanding
     | ClearCarrier
     | AskHandover
     | WriteFact

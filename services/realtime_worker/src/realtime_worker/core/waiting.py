@@ -30,6 +30,11 @@ class Waiting:
         """True while the caller waits for the agent's voice."""
         return self.floor in WAITING
 
+    @property
+    def has_given_up(self) -> bool:
+        """True if another talker was asked for and the agent's voice has not come since."""
+        return self._has_given_up
+
     def move(self, moment: Moment, now: float) -> None:
         """Move the floor, and start or stop the clock of the caller's patience."""
         was_waiting = self.is_waiting

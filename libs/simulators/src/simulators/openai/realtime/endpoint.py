@@ -78,7 +78,7 @@ class RealtimeEndpoint:
 
     async def _serve(self, socket: web.WebSocketResponse, request: web.Request, subject: Subject) -> None:
         expires_at = int(time.time() + self.world.script.account.max_session_s)
-        session = RealtimeSession(self.world, subject.session_id, subject.model, expires_at)
+        session = RealtimeSession(self.world, subject, expires_at)
         visit = Visit(subject, Connection(socket, request, session))
         self.visits.append(visit)
         log.info("session %s opened, model %s", subject.session_id, subject.model)

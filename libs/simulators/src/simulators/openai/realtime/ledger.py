@@ -59,6 +59,8 @@ class Ledger:
     truncations: list[Json] = field(default_factory=list)
     faults: list[Json] = field(default_factory=list)
     appends: Appends = field(default_factory=Appends)
+    updated_monotonic_s: list[float] = field(default_factory=list)
+    """When the session was configured, each time."""
     unanswered: int = 0
     """Messages that came while the session answered nothing any more."""
 

@@ -7,6 +7,7 @@ from simulators.openai.realtime.conversation import Item
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.response import Response
 from simulators.openai.realtime.session import RealtimeSession
+from simulators.people import watermark
 from simulators.people.recognition import Recogniser, Recognition
 
 
@@ -43,8 +44,14 @@ def describe(subject: Subject, session: RealtimeSession, life: Life) -> Json:
         "faults": list(ledger.faults),
         "unanswered": ledger.unanswered,
         "withheld_responses": session.speaking.withheld,
+        "updated_monotonic_s": list(ledger.updated_monotonic_s),
         "caller_audio": {**ledger.appends.describe(), "kept_from_byte": session.hearing.tape.first_byte},
     }
+
+
+def marked(pcmu: bytes) -> list[list[int]]:
+    """The watermarks in the caller's audio: `[at_byte, number, first_cell, cells]` of each run without a gap."""
+    return [[run.at_byte, run.number, run.first_cell, run.cells] for run in watermark.runs(pcmu)]
 
 
 def recognised(recogniser: Recogniser, pcmu: bytes) -> Json:
@@ -82,6 +89,14 @@ def _item(item: Item) -> Json:
     }
 
 
+def _planned(response: Response) -> Json | None:
+    """What it was going to say, whole; `first_cell` numbers the watermark of its first 10 ms."""
+    reply = response.reply
+    if reply is None or reply.voice is None:
+        return None
+    return {"text": reply.text, "audio_ms": reply.voice.duration_ms, "first_cell": response.first_cell}
+
+
 def _response(response: Response) -> Json:
     return {
         "id": response.response_id,
@@ -92,6 +107,7 @@ def _response(response: Response) -> Json:
         "metadata": response.terms.metadata,
         "audio_ms": response.audio_ms,
         "item_ids": response.item_ids,
+        "planned": _planned(response),
         "usage": response.usage,
         "started_monotonic_s": response.times.started,
         "first_audio_monotonic_s": response.times.first_audio,

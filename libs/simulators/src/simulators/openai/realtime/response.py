@@ -90,6 +90,10 @@ class Response:
     reason: str | None = None
     failure: Failure | None = None
     usage: Json | None = None
+    reply: Reply | None = None
+    """What it was going to say and do; None if it fails."""
+    first_cell: int | None = None
+    """Where its speech begins among the watermark's cells of the session."""
     _outputs: list[_Output] = field(default_factory=list)
     _steps: deque[tuple[float, Step]] = field(default_factory=deque)
 
@@ -115,6 +119,7 @@ class Response:
 
     def begin(self, reply: Reply, now: float) -> list[Json]:
         """Start and schedule what `reply` says and calls."""
+        self.reply = reply
         first = now + reply.first_audio_s
         end = first
         if reply.text and self.terms.is_spoken and reply.voice is not None:

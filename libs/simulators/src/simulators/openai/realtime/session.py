@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from simulators.openai.faults.armed import ArmedFaults, Happening
-from simulators.openai.faults.book import Entry
+from simulators.openai.faults.book import Entry, Subject
 from simulators.openai.faults.kinds import BlackHole, CloseSession, GarbageEvent, SessionCap
 from simulators.openai.faults.rubbish import rubbish
 from simulators.openai.realtime import asking, refusals
@@ -23,6 +23,7 @@ from simulators.openai.realtime.transcripts import Transcripts
 from simulators.openai.realtime.vad import Edge, SpeechStarted
 from simulators.openai.realtime.world import World
 from simulators.people.pcmu import BYTES_PER_MS
+from simulators.people.watermark import Marker
 
 CAP_CODE: Final = 1001
 CAP_REASON: Final = "Your session hit the maximum duration of 60 minutes."
@@ -32,10 +33,10 @@ MAX_APPEND_BYTES: Final = 15 * 1024 * 1024
 class RealtimeSession:
     """Call `start`, then `feed` with what comes; perform the commands in order. Ask `next_deadline` after commands."""
 
-    def __init__(self, world: World, session_id: str, model: str, expires_at: int) -> None:
-        self.session_id = session_id
+    def __init__(self, world: World, subject: Subject, expires_at: int) -> None:
+        self.session_id = session_id = subject.session_id
         self.ids = Ids(session_id.removeprefix("sess_")[:12])
-        self.configuration = new_session(session_id, model, expires_at)
+        self.configuration = new_session(session_id, subject.model, expires_at)
         self.conversation = Conversation(self.ids.new("conv"))
         self.hearing = Hearing(self.configuration["audio"]["input"]["turn_detection"])
         self.ledger = Ledger()
@@ -44,7 +45,8 @@ class RealtimeSession:
         self.is_closed = False
         self._world = world
         self._faults = ArmedFaults()
-        self.speaking = Speaking(world, self.ids, self.conversation, self._faults)
+        marker = Marker(subject.number) if world.is_marking else None
+        self.speaking = Speaking(world, self.ids, self.conversation, self._faults, marker)
         self._transcripts = Transcripts()
         self._idle_at: float | None = None
         self._cap_at = 0.0
@@ -234,6 +236,7 @@ class RealtimeSession:
         self.hearing.configure(self.configuration["audio"]["input"]["turn_detection"])
         if not self._turn_detection.get("idle_timeout_ms"):
             self._idle_at = None
+        self.ledger.updated_monotonic_s.append(now)
         return [{"type": "session.updated", "session": self.configuration}]
 
     def _on_item_create(self, event: Json, now: float) -> list[Json]:

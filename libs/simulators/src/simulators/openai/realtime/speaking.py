@@ -14,12 +14,21 @@ from simulators.openai.realtime.replies import Context, Replies
 from simulators.openai.realtime.response import Failure, Response, Terms, Times
 from simulators.openai.realtime.usage import Tokens, of_context
 from simulators.openai.realtime.world import World
+from simulators.people.watermark import Marker
 
 
 class Speaking:
     """At most one response writes to the default conversation; others (`conversation: none`) run beside it."""
 
-    def __init__(self, world: World, ids: Ids, conversation: Conversation, faults: ArmedFaults) -> None:
+    def __init__(
+        self,
+        world: World,
+        ids: Ids,
+        conversation: Conversation,
+        faults: ArmedFaults,
+        marker: Marker | None = None,
+    ) -> None:
+        """`marker`, if given, watermarks what is spoken, cell after cell over all responses."""
         self.all: list[Response] = []
         self.withheld = 0
         """Responses that the fault `no_response` swallowed."""
@@ -28,6 +37,7 @@ class Speaking:
         self._ids = ids
         self._conversation = conversation
         self._faults = faults
+        self._marker = marker
         self._replies = Replies(world.script, world.voices)
         self._active: list[Response] = []
         self._newly_ended: list[Response] = []
@@ -116,6 +126,9 @@ class Speaking:
         slow = self._faults.bending(SlowFirstAudio, now, self.ended)
         if slow is not None:
             reply = replace(reply, first_audio_s=slow.ms / 1000)
+        if reply.voice is not None and self._marker is not None and response.terms.is_spoken:
+            response.first_cell = self._marker.next_cell
+            reply = replace(reply, voice=replace(reply.voice, pcmu=self._marker.mark(reply.voice.pcmu)))
         return [*response.begin(reply, now), self._rate_limits(response, None)]
 
     def _failure(self, model: str, limited: RateLimit | None, now: float) -> Failure | None:

@@ -14,3 +14,5 @@ class World:
     script: Script
     voices: Voices
     recogniser: Recogniser
+    is_marking: bool = False
+    """Speech carries a watermark with its session's number (`people.watermark`)."""

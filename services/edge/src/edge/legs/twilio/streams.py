@@ -2,25 +2,21 @@
 
 import asyncio
 import time
-from typing import Final
 
-from common import logs, metrics, subjects
-from common.errors import SecurityError, TrunklineError
+from common import logs, metrics
+from common.errors import SecurityError
 from common.ids import is_subject_token
-from common.messages.commands import LegState, WhoCarries
+from edge.call import Caller, Surroundings
 from edge.calls import Calls
 from edge.legs.twilio.media import TwilioStream
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.token import StreamToken, TokenMint
 from edge.legs.twilio.wire import StartBody
 from edge.profiles import Profiles
-from edge.registry import CallEntry
-from edge.session import Caller, Surroundings
+from edge.reattachment import Joining, Reattachment
 from edge.settings import EdgeSettings
 
 log = logs.get("twilio")
-
-_ASK_WITHIN_S: Final = 0.15
 
 
 class TwilioStreams:
@@ -34,15 +30,16 @@ class TwilioStreams:
         profiles: Profiles,
         around: Surroundings,
         calls: Calls,
+        reattachment: Reattachment,
     ) -> None:
         self._settings = settings
-        self._edge_id = around.edge_id
         self._bus = around.bus
         self._signatures = signatures
         self._tokens = tokens
         self._profiles = profiles
         self._registry = around.registry
         self._calls = calls
+        self._reattachment = reattachment
         self._deciding: set[asyncio.Task[None]] = set()
         self._unproven = 0
 
@@ -78,21 +75,27 @@ class TwilioStreams:
             metrics.CALLS_REJECTED.labels("inbound", "twilio", "no_agent").inc()
             stream.refuse("no_agent")
             return
-        if not self._bus.is_connected:
-            metrics.CALLS_REJECTED.labels("inbound", "twilio", "bus_down").inc()
-            stream.close()  # Twilio comes back to /twilio/resume, which answers with a sentence
-            return
         if self._calls.carries(token.call_sid):
             self._refuse_second(stream)
             return
+        if not self._bus.is_connected and self._calls.get(token.call_sid) is None:
+            metrics.CALLS_REJECTED.labels("inbound", "twilio", "bus_down").inc()
+            stream.close()  # Twilio comes back to /twilio/resume, which lets the caller wait
+            return
+        caller = Caller(token.call_sid, token.caller, token.dialled, profile)
         with self._calls.joining(token.call_sid):
-            last_epoch = await self._claimed(token)
-            if last_epoch is None:
+            joining = await self._reattachment.join(token.call_sid, profile.name, is_resumed=token.is_resumed)
+            if joining is None:
                 self._refuse_second(stream)
             elif stream.is_alive:
-                caller = Caller(token.call_sid, token.caller, token.dialled, profile, last_epoch)
-                stream.accept(self._calls.start(caller, stream))
-                log.info("stream joined", extra=logs.fields(call=caller.call_id))
+                self._let_in(stream, caller, joining)
+
+    def _let_in(self, stream: TwilioStream, caller: Caller, joining: Joining) -> None:
+        session = self._calls.start(caller, stream, joining.before)
+        stream.accept(session)
+        log.info("stream joined", extra=logs.fields(call=caller.call_id, is_new=joining.before is None))
+        if joining.before is not None:
+            self._reattachment.complete(session)
 
     def _refuse_second(self, stream: TwilioStream) -> None:
         metrics.CARRIER_PROTOCOL_ERRORS.labels("twilio", "duplicate_stream").inc()
@@ -107,27 +110,3 @@ class TwilioStreams:
             raise SecurityError("bad_token", "the token belongs to another call")
         await self._registry.spend(token.nonce)
         return token
-
-    async def _claimed(self, token: StreamToken) -> int | None:
-        """The highest epoch the call is known to have had, once it is ours; it goes up from there.
-
-        None if its leg lives at another edge already: a second stream would be a second voice.
-        """
-        entry = CallEntry(edge_id=self._edge_id, state="live", profile=token.profile)
-        held = await self._registry.claim(token.call_sid, entry)
-        if held is None:
-            return 0
-        if held.entry.state == "live" and await self._lives_at(held.entry.edge_id, token.call_sid):
-            return None
-        ours = entry.model_copy(update={"epoch": held.entry.epoch})
-        return held.entry.epoch if await self._registry.claim(token.call_sid, ours, over=held) is None else None
-
-    async def _lives_at(self, edge_id: str, call_id: str) -> bool:
-        """Ask the edge that the registry names. No answer: it does not."""
-        if edge_id == self._edge_id:
-            return False
-        try:
-            data = await self._bus.request(subjects.edge(edge_id), WhoCarries(call_id=call_id).encode(), _ASK_WITHIN_S)
-            return LegState.decode(data).is_alive
-        except TrunklineError:
-            return False

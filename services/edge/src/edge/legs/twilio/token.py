@@ -16,13 +16,19 @@ _SKEW_S: Final = 5.0
 """Edges' wall clocks may differ a little; the token is the one place where two of them meet."""
 
 
-class StreamToken(msgspec.Struct, frozen=True, rename={"call_sid": "c", "profile": "p", "caller": "f", "dialled": "t"}):
+class StreamToken(
+    msgspec.Struct,
+    frozen=True,
+    rename={"call_sid": "c", "profile": "p", "caller": "f", "dialled": "t", "is_resumed": "r"},
+):
     """Who calls whom, answered by which agent. `nonce` is spent once."""
 
     call_sid: str
     profile: str
     caller: str
     dialled: str
+    is_resumed: bool = False
+    """The call had a stream before: somebody may know its past even if the registry does not."""
     nonce: str = ""
     issued_at: float = 0.0
 

@@ -1,9 +1,14 @@
 """The TwiML documents we answer with."""
 
-from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
+from typing import Final
 
-from common.profile import Sentences
+from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
+
+from common.profile import Sentences, TransferToHuman
 from edge.settings import EdgeSettings
+
+HOLD_S: Final = 2
+"""One wait of a caller whose call cannot go on at this moment."""
 
 
 def attach(settings: EdgeSettings, token: str) -> str:
@@ -20,6 +25,33 @@ def attach(settings: EdgeSettings, token: str) -> str:
     response = VoiceResponse()
     response.append(connect)
     response.redirect(resume, method="POST")
+    return str(response)
+
+
+def hold(url: str, sentence: str, sentences: Sentences) -> str:
+    """Keep the caller for a moment, with a sentence if there is one, then ask again at `url`."""
+    response = VoiceResponse()
+    if sentence:
+        response.say(sentence, language=sentences.say_language)
+    response.pause(length=HOLD_S)
+    response.redirect(url, method="POST")
+    return str(response)
+
+
+def ask_again(url: str) -> str:
+    """Ask at once again at `url`: behind the same address somebody else will answer."""
+    response = VoiceResponse()
+    response.redirect(url, method="POST")
+    return str(response)
+
+
+def transfer(settings: EdgeSettings, to: TransferToHuman, sentences: Sentences) -> str:
+    """Tell the caller, then dial a human; how that went is told to `/twilio/transferred`."""
+    response = VoiceResponse()
+    response.say(sentences.transferring, language=sentences.say_language)
+    dial = Dial(action=settings.url("/twilio/transferred"), method="POST", timeout=to.ring_s)
+    dial.number(to.number)
+    response.append(dial)
     return str(response)
 
 

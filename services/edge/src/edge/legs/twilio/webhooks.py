@@ -1,8 +1,8 @@
-"""Twilio's webhooks: a call comes in, a stream ended, a stream's status."""
+"""Twilio's webhooks: a call comes in, a stream ended, a transfer ended, a stream's status."""
 
 import re
 import time
-from typing import Final
+from typing import Final, assert_never
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
@@ -11,14 +11,17 @@ from starlette.requests import ClientDisconnect
 from common import logs, metrics
 from common.errors import RemoteProtocolError, SecurityError, UpstreamUnavailable
 from common.messages.commands import EndReason
-from common.profile import Sentences
-from edge.core.admission import Refusal
+from common.messages.facts import CallbackWanted
+from common.profile import AgentProfile, Apology, CallBack, Sentences, TransferToHuman
+from edge.call import Surroundings
+from edge.calls import Calls
+from edge.core.admission import Delay, Refusal
 from edge.legs.twilio import twiml
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.token import StreamToken, TokenMint
 from edge.profiles import Profiles
 from edge.reception import Reception
-from edge.registry import CallEntry, Registry
+from edge.registry import CallEntry
 from edge.settings import EdgeSettings
 
 log = logs.get("twilio")
@@ -26,7 +29,12 @@ log = logs.get("twilio")
 MAX_BODY_BYTES: Final = 64 * 1024
 _CALL_SID: Final = re.compile(r"CA[0-9a-f]{32}")
 _STREAM_EVENTS: Final = frozenset({"stream-started", "stream-stopped", "stream-error"})
-_RESUMABLE: Final = (None, EndReason.LEG_LOST, EndReason.SHUTDOWN)
+_RESUMABLE: Final = (None, EndReason.LEG_LOST, EndReason.SHUTDOWN, EndReason.MOVED)
+_OVER: Final = frozenset({"completed", "failed", "canceled", "busy", "no-answer"})
+_TALKED: Final = frozenset({"completed", "answered"})
+HOLDS_AT_MOST: Final = 30
+"""Of `twiml.HOLD_S` each, so a caller waits for about a minute."""
+_SAID_EVERY: Final = 5
 
 Form = dict[str, list[str]]
 
@@ -40,44 +48,70 @@ class TwilioWebhooks:
         signatures: SignatureCheck,
         tokens: TokenMint,
         profiles: Profiles,
-        registry: Registry,
+        around: Surroundings,
+        calls: Calls,
         reception: Reception,
     ) -> None:
         self._settings = settings
         self._signatures = signatures
         self._tokens = tokens
         self._profiles = profiles
-        self._registry = registry
+        self._registry = around.registry
+        self._facts = around.facts
+        self._calls = calls
         self._reception = reception
 
     def routes(self) -> APIRouter:
-        """The three webhooks."""
+        """The four webhooks."""
         router = APIRouter(prefix="/twilio")
         router.add_api_route("/voice", self.voice, methods=["POST"])
         router.add_api_route("/resume", self.resume, methods=["POST"])
+        router.add_api_route("/transferred", self.transferred, methods=["POST"])
         router.add_api_route("/stream-status", self.stream_status, methods=["POST"])
         return router
 
     async def voice(self, request: Request) -> Response:
         """A call for one of our numbers: connect it, or say why not."""
         form = await self._signed_form(request)
-        metrics.CALLS_OFFERED.labels("inbound", "twilio").inc()
-        return self._connect(form)
+        if not _waits(request):
+            metrics.CALLS_OFFERED.labels("inbound", "twilio").inc()
+            if self._reception.sends_elsewhere:
+                return _elsewhere(twiml.ask_again(f"{self._settings.url('/twilio/voice')}?waits=1"))
+        profile = self._profiles.answering(_one(form, "To"))
+        reason: Refusal | None = "no_agent" if profile is None else self._reception.refusal()
+        if profile is None or reason is not None:
+            return self._turned_away(form, profile, reason)
+        return self._attached(form, profile, is_resumed=False)
 
     async def resume(self, request: Request) -> Response:
-        """A stream ended. If the call is not over for us, connect it again."""
+        """A stream ended. If the call is not over for us, connect it again, or have it wait until that can be done."""
         form = await self._signed_form(request)
         call_sid = _one(form, "CallSid")
-        profile = self._profiles.answering(_one(form, "To"))
-        sentences = profile.sentences if profile else Sentences()
-        entry = await self._entry(call_sid)
-        if entry is not None and entry.end_reason is EndReason.NO_TALKER:
-            return _xml(twiml.say_and_hang_up(sentences.interrupted, sentences))
-        if _one(form, "CallStatus") in ("completed", "failed", "canceled"):
+        if _one(form, "CallStatus") in _OVER:
+            self._hung_up(call_sid)
             return _xml(twiml.hang_up())
+        entry = await self._entry(call_sid)
+        profile = self._profile_of(entry, form)
+        if entry is not None and entry.end_reason is EndReason.NO_TALKER:
+            return self._last_resort(form, profile)
         if entry is not None and entry.end_reason not in _RESUMABLE:
             return _xml(twiml.hang_up())
-        return self._connect(form)
+        if profile is None:
+            return self._turned_away(form, None, "no_agent")
+        delay = self._reception.delay(call_sid)
+        if delay is not None:
+            return self._delayed(form, profile, delay, _waits(request))
+        return self._attached(form, profile, is_resumed=True)
+
+    async def transferred(self, request: Request) -> Response:
+        """A human was dialled as the last resort. If nobody talked, the caller is at least told."""
+        form = await self._signed_form(request)
+        profile = self._profiles.answering(_one(form, "To"))
+        sentences = profile.sentences if profile else Sentences()
+        if _one(form, "DialCallStatus") in _TALKED or _one(form, "CallStatus") in _OVER:
+            return _xml(twiml.hang_up())
+        log.warning("the transfer failed", extra=logs.fields(call=_one(form, "CallSid")))
+        return _xml(twiml.say_and_hang_up(sentences.interrupted, sentences))
 
     async def stream_status(self, request: Request) -> Response:
         """The only place where a failed handshake becomes visible to us."""
@@ -90,23 +124,75 @@ class TwilioWebhooks:
             metrics.CARRIER_PROTOCOL_ERRORS.labels("twilio", "unknown_stream_event").inc()
         return Response(status_code=204)
 
-    # --------------------------------------------------------------------------------------------------------------
+    # --- the answers ------------------------------------------------------------------------------------------------
 
-    def _connect(self, form: Form) -> Response:
-        profile = self._profiles.answering(_one(form, "To"))
-        sentences = profile.sentences if profile else Sentences()
-        reason: Refusal | None = "no_agent" if profile is None else self._reception.refusal()
-        if profile is None or reason is not None:
-            metrics.CALLS_REJECTED.labels("inbound", "twilio", reason).inc()
-            log.warning("call turned away", extra=logs.fields(call=_one(form, "CallSid"), reason=reason))
-            return _xml(twiml.say_and_hang_up(sentences.unavailable, sentences))
+    def _attached(self, form: Form, profile: AgentProfile, *, is_resumed: bool) -> Response:
         token = StreamToken(
             call_sid=_one(form, "CallSid"),
             profile=profile.name,
             caller=_one(form, "From")[:64],
             dialled=_one(form, "To")[:64],
+            is_resumed=is_resumed,
         )
         return _xml(twiml.attach(self._settings, self._tokens.issue(token, time.time())))
+
+    def _turned_away(self, form: Form, profile: AgentProfile | None, reason: Refusal | None) -> Response:
+        sentences = profile.sentences if profile else Sentences()
+        metrics.CALLS_REJECTED.labels("inbound", "twilio", reason).inc()
+        log.warning("call turned away", extra=logs.fields(call=_one(form, "CallSid"), reason=reason))
+        return _xml(twiml.say_and_hang_up(sentences.unavailable, sentences))
+
+    def _delayed(self, form: Form, profile: AgentProfile, why: Delay, waits: int) -> Response:
+        """The caller waits; for a minute at most. The count of waits travels in the address, which Twilio signs."""
+        if waits >= HOLDS_AT_MOST:
+            return self._last_resort(form, profile)
+        log.warning("a running call has to wait", extra=logs.fields(call=_one(form, "CallSid"), why=why, waits=waits))
+        url = f"{self._settings.url('/twilio/resume')}?waits={waits + 1}"
+        if why == "elsewhere" and not waits:
+            return _elsewhere(twiml.ask_again(url))
+        sentence = profile.sentences.one_moment if waits % _SAID_EVERY == 0 else ""
+        return _xml(twiml.hold(url, sentence, profile.sentences))
+
+    def _last_resort(self, form: Form, profile: AgentProfile | None) -> Response:
+        """No talker can be had: what the agent's profile says for this case."""
+        resort = profile.last_resort if profile else Apology()
+        sentences = profile.sentences if profile else Sentences()
+        metrics.LAST_RESORTS.labels(resort.type).inc()
+        log.warning("no talker; last resort", extra=logs.fields(call=_one(form, "CallSid"), kind=resort.type))
+        match resort:
+            case Apology():
+                return _xml(twiml.say_and_hang_up(sentences.interrupted, sentences))
+            case TransferToHuman():
+                return _xml(twiml.transfer(self._settings, resort, sentences))
+            case CallBack():
+                self._promise_callback(form, profile)
+                return _xml(twiml.say_and_hang_up(sentences.call_back, sentences))
+            case _:
+                assert_never(resort)
+
+    def _promise_callback(self, form: Form, profile: AgentProfile | None) -> None:
+        call_sid = _one(form, "CallSid")
+        self._facts.write(
+            CallbackWanted(
+                call_id=call_sid,
+                fact_id=f"callback-{call_sid}",  # Twilio may ask twice; it is one promise
+                profile=profile.name if profile else "",
+                caller_number=_one(form, "From")[:64],
+            )
+        )
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _hung_up(self, call_sid: str) -> None:
+        """The caller is gone. A call that waits here for its stream to come back need not wait."""
+        session = self._calls.get(call_sid)
+        if session is not None and session.is_legless:
+            session.end(EndReason.CALLER_HANGUP)
+
+    def _profile_of(self, entry: CallEntry | None, form: Form) -> AgentProfile | None:
+        """The agent that has the call, if it still exists; else the one that answers the number."""
+        known = self._profiles.by_name.get(entry.profile) if entry is not None else None
+        return known or self._profiles.answering(_one(form, "To"))
 
     async def _signed_form(self, request: Request) -> Form:
         """The form, once Twilio's signature over it is checked. Raises what `edge.app` turns into 400 or 403."""
@@ -149,3 +235,14 @@ def _one(form: Form, name: str) -> str:
 
 def _xml(document: str) -> Response:
     return Response(document, media_type="text/xml")
+
+
+def _elsewhere(document: str) -> Response:
+    """An answer after which the peer has to connect anew, so that it meets another edge."""
+    return Response(document, media_type="text/xml", headers={"connection": "close"})
+
+
+def _waits(request: Request) -> int:
+    """How often this caller was asked to wait; the address is ours, and signed."""
+    text = request.query_params.get("waits", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0

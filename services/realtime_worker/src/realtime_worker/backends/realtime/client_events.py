@@ -1,6 +1,7 @@
 """Realtime client events: our commands as the JSON the API accepts (`reference/openai-realtime.md` §1.2, §1.4)."""
 
 from binascii import b2a_base64
+from hashlib import blake2b
 from itertools import count
 from typing import Any, Final, assert_never
 
@@ -8,6 +9,8 @@ import msgspec
 
 from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
 from realtime_worker.backends.port import (
+    AddToolCall,
+    AddToolOutput,
     AddTurn,
     CancelResponse,
     CommandName,
@@ -21,12 +24,13 @@ from realtime_worker.backends.port import (
 Json = dict[str, Any]
 
 PCMU: Final[Json] = {"type": "audio/pcmu"}
-MAX_ITEM_ID: Final = 32
-"""Longer ids are refused by the API (`string_above_max_length`); such a turn gets an id of the server's."""
+MAX_ID: Final = 32
+"""Longer ids of items and tool calls are refused by the API (`string_above_max_length`)."""
 
 TYPES: Final[dict[CommandName, str]] = {
     "configure": "session.update",
     "add_turn": "conversation.item.create",
+    "add_tool": "conversation.item.create",
     "respond": "response.create",
     "cancel": "response.cancel",
     "truncate": "conversation.item.truncate",
@@ -56,16 +60,20 @@ class ClientEvents:
         """The command as a JSON object."""
         match command:
             case Truncate(item_id, heard_ms):
-                fields = {"item_id": item_id, "content_index": 0, "audio_end_ms": heard_ms}
+                fields = {"item_id": short_id(item_id), "content_index": 0, "audio_end_ms": heard_ms}
                 return self._event("truncate", **fields)
             case DeleteItem(item_id):
-                return self._event("delete", item_id=item_id)
+                return self._event("delete", item_id=short_id(item_id))
             case Respond(instructions):
                 return self._event("respond", **_response(instructions))
             case CancelResponse(response_id):
                 return self._event("cancel", response_id=response_id)
             case AddTurn():
-                return self._event("add_turn", item=_item(command))
+                return self._event("add_turn", item=_message(command), **_place(command.after))
+            case AddToolCall():
+                return self._event("add_tool", item=_tool_call(command))
+            case AddToolOutput():
+                return self._event("add_tool", item=_tool_output(command))
             case Configure():
                 return self._event("configure", session=_session(command))
             case _:
@@ -85,10 +93,37 @@ def _response(instructions: str) -> Json:
     return {"response": {"instructions": instructions}} if instructions else {}
 
 
-def _item(turn: AddTurn) -> Json:
+def short_id(name: str) -> str:
+    """An id the API takes, always the same for the same name: so what was put in can be taken out again."""
+    return name if len(name) <= MAX_ID else blake2b(name.encode(errors="replace"), digest_size=MAX_ID // 2).hexdigest()
+
+
+def _named(item_id: str) -> Json:
+    return {"id": short_id(item_id)} if item_id else {}
+
+
+def _place(after: str | None) -> Json:
+    return {} if after is None else {"previous_item_id": short_id(after) if after else "root"}
+
+
+def _message(turn: AddTurn) -> Json:
     part = {"type": "output_text" if turn.speaker == "agent" else "input_text", "text": turn.text}
-    item: Json = {"type": "message", "role": _ROLES[turn.speaker], "content": [part]}
-    return {"id": turn.item_id, **item} if 0 < len(turn.item_id) <= MAX_ITEM_ID else item
+    return {**_named(turn.item_id), "type": "message", "role": _ROLES[turn.speaker], "content": [part]}
+
+
+def _tool_call(call: AddToolCall) -> Json:
+    return {
+        **_named(call.item_id),
+        "type": "function_call",
+        "call_id": short_id(call.tool_call_id),
+        "name": call.name,
+        "arguments": call.arguments,
+    }
+
+
+def _tool_output(result: AddToolOutput) -> Json:
+    call_id = short_id(result.tool_call_id)
+    return {**_named(result.item_id), "type": "function_call_output", "call_id": call_id, "output": result.output}
 
 
 def _session(command: Configure) -> Json:

@@ -1,0 +1,1 @@
+"""The running processes and calls, as the bus tells of them."""

@@ -1,0 +1,71 @@
+"""The caller's audio on its way to whoever talks: kept in the ring, sent on, sent again where it may have been lost."""
+
+from typing import Final
+
+from common import subjects
+from common.audio import Kind
+from common.bus.batcher import Batcher
+from edge.core.arbiter import Talker
+from edge.core.clock import LegClock
+from edge.core.ring import CallerRing
+
+_BEFORE_THE_FAULT_MS: Final = 500
+"""Audio is sent again from a little before a fault is known of; talkers drop what they have."""
+
+
+class CallerAudio:
+    """One call's. Times are milliseconds on the call's clock; `now` is monotonic seconds."""
+
+    def __init__(self, key: int, clock: LegClock, batcher: Batcher) -> None:
+        self._key = key
+        self._clock = clock
+        self._batcher = batcher
+        self._ring = CallerRing()
+        self._subject = ""
+        self._epoch = 0
+        self._sequence = 0
+        self._unreached_since_ms: int | None = None
+
+    def on_frame(self, timestamp_ms: int, pcmu: bytes, now: float) -> None:
+        """One frame of the caller: kept, and sent on. The hottest path of the edge."""
+        at_ms = self._clock.feed(timestamp_ms, now)
+        self._ring.add(at_ms, pcmu)
+        if self._subject:
+            self._send(at_ms, pcmu)
+
+    def address(self, talker: Talker, since_ms: int) -> None:
+        """From now on this talker hears the caller, beginning with what was said since `since_ms`."""
+        self._subject = subjects.caller_audio(talker.talker_id)
+        self._epoch = talker.epoch
+        self._sequence = 0
+        self._unreached_since_ms = None
+        self._replay(since_ms)
+
+    def stop(self) -> None:
+        """Nobody hears the caller now."""
+        self._subject = ""
+
+    def shift(self, by_ms: int) -> None:
+        """The call's clock was put forward: so are the times of what is kept."""
+        self._ring.shift(by_ms)
+
+    def missed(self, gap_s: float, now: float) -> None:
+        """What was sent in the last `gap_s` may be lost: keep in mind where to begin again."""
+        since_ms = max(0, self._clock.at(now) - round(gap_s * 1000) - _BEFORE_THE_FAULT_MS)
+        if self._unreached_since_ms is None or since_ms < self._unreached_since_ms:
+            self._unreached_since_ms = since_ms
+
+    def catch_up(self) -> None:
+        """The talker can be reached: send what may have been lost again."""
+        if self._unreached_since_ms is not None:
+            self._replay(self._unreached_since_ms)
+            self._unreached_since_ms = None
+
+    def _replay(self, since_ms: int) -> None:
+        if self._subject:
+            for at_ms, pcmu in self._ring.since(since_ms):
+                self._send(at_ms, pcmu)
+
+    def _send(self, at_ms: int, pcmu: bytes) -> None:
+        self._sequence += 1
+        self._batcher.add(self._subject, (self._key, self._epoch, self._sequence, at_ms, Kind.AUDIO, pcmu))

@@ -1,0 +1,96 @@
+"""When a local clip has to cover silence that is ours: nobody can be heard, or an answer is long overdue."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from common import pcmu
+
+COVER_AFTER_S: Final = 0.25
+"""Of silence while no talker can be heard; the caller should notice a living line within 0.35 s."""
+COVER_LATE_ANSWER_AFTER_S: Final = 2.0
+"""Nobody is left in silence without reason for longer."""
+REPEAT_EVERY_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the caller's line is like now."""
+
+    is_silent: bool
+    """The carrier has played everything."""
+    is_talker_reachable: bool
+    """Somebody talks, and could be heard."""
+    awaited_since: float | None = None
+    """Since when the caller waits for an answer (monotonic seconds)."""
+
+
+class Comfort:
+    """Fed with the line after every change; `is_due` says when to play the clip."""
+
+    def __init__(self, now: float, *, has_begun: bool = False) -> None:
+        """`has_begun`: the caller has been talked to before; else time is given for the greeting."""
+        self._line = Line(is_silent=True, is_talker_reachable=False)
+        self._silent_since: float | None = now
+        self._unreachable_since: float | None = now
+        self._has_begun = has_begun
+        self._played_at = -math.inf
+
+    def feed(self, line: Line, now: float) -> None:
+        """Take the line as it is now."""
+        self._has_begun = self._has_begun or line.is_talker_reachable
+        self._silent_since = None if not line.is_silent else now if self._silent_since is None else self._silent_since
+        if line.is_talker_reachable:
+            self._unreachable_since = None
+        elif self._unreachable_since is None:
+            self._unreachable_since = now
+        self._line = line
+
+    def next_deadline(self) -> float:
+        """When the clip is due if nothing changes; infinity if it is not."""
+        if self._silent_since is None:
+            return math.inf
+        due = self._due_after_silence(self._silent_since)
+        return max(due, self._played_at + REPEAT_EVERY_S)
+
+    def _due_after_silence(self, silent_since: float) -> float:
+        if self._unreachable_since is not None:
+            patience = COVER_AFTER_S if self._has_begun else COVER_LATE_ANSWER_AFTER_S
+            return max(silent_since, self._unreachable_since) + patience
+        if self._line.awaited_since is not None:
+            return max(silent_since, self._line.awaited_since) + COVER_LATE_ANSWER_AFTER_S
+        return math.inf
+
+    def is_due(self, now: float) -> bool:
+        """True if the clip is to be played now; then it counts as played."""
+        if now < self.next_deadline():
+            return False
+        self._played_at = now
+        return True
+
+
+def _encode(sample: int) -> int:
+    """One 14-bit sample as G.711 µ-law."""
+    sign = 0x80 if sample < 0 else 0
+    magnitude = min(abs(sample) + 33, 0x1FFF)
+    exponent = magnitude.bit_length() - 6
+    mantissa = (magnitude >> (exponent + 1)) & 0x0F
+    return ~(sign | exponent << 4 | mantissa) & 0xFF
+
+
+def _tone() -> bytes:
+    """Two soft notes, a fifth apart, each fading in and out: the line lives, and nobody speaks over it."""
+    notes = ((392.0, 0.14), (587.33, 0.16))
+    edges = (0.0, notes[0][1], notes[0][1] + notes[1][1])
+    samples = bytearray()
+    for (begin, end), (frequency, seconds) in zip(pairwise(edges), notes, strict=True):
+        for index in range(round((end - begin) * pcmu.SAMPLE_RATE_HZ)):
+            at = index / pcmu.SAMPLE_RATE_HZ
+            envelope = math.sin(math.pi * at / seconds) ** 2
+            samples.append(_encode(round(520 * envelope * math.sin(2 * math.pi * frequency * at))))
+    return bytes(samples)
+
+
+CLIP: Final = _tone()
+"""0.3 s of pcmu at about -24 dBm0."""

@@ -1,0 +1,64 @@
+"""What a call was before its new stream came, put together from whoever knows something of it."""
+
+from collections.abc import Iterable
+
+from common.messages.facts import AgentSaid, AnyFact, CallerSaid, EpochChanged, TurnEnded
+from edge.conversation import CallMemory
+from edge.core.arbiter import Talker
+
+
+class Past:
+    """Fed with what the registry, an edge, talkers and facts tell; the highest epoch is the newest word."""
+
+    def __init__(self) -> None:
+        self.memory = CallMemory()
+        self.last_epoch = 0
+        self.talker: Talker | None = None
+        self.clock_ms = 0
+        self.has_everything = False
+        """True once all facts are here."""
+        self._is_first_hand = False
+
+    @property
+    def is_known(self) -> bool:
+        """True if anybody knows of an earlier life of the call."""
+        return self.last_epoch > 0 or self.memory.started is not None
+
+    @property
+    def is_sure(self) -> bool:
+        """True if nothing newer can be learned: a living process named the talker, and no fact tells of a later one."""
+        return self._is_first_hand and self.has_everything
+
+    @property
+    def started_at(self) -> str:
+        """Wall clock of the call's start; empty if it is not known."""
+        return self.memory.started.started_at if self.memory.started else ""
+
+    def noted(self, epoch: int, talker_id: str) -> None:
+        """Somebody wrote this down once."""
+        self.last_epoch = max(self.last_epoch, epoch)
+        if talker_id and (self.talker is None or epoch > self.talker.epoch):
+            self.talker = Talker(talker_id, epoch)
+            self._is_first_hand = False
+
+    def told(self, epoch: int, talker_id: str) -> None:
+        """The edge that had the call, or the talker that has it, says so now."""
+        self.noted(epoch, talker_id)
+        if talker_id and self.talker == Talker(talker_id, epoch):
+            self._is_first_hand = True
+
+    def add(self, facts: Iterable[AnyFact]) -> None:
+        """Take facts of the call, in order."""
+        for fact in facts:
+            self.memory.add(fact)
+            self.clock_ms = max(self.clock_ms, _latest_ms(fact))
+            if isinstance(fact, EpochChanged):
+                self.noted(fact.epoch, fact.talker_id)
+
+
+def _latest_ms(fact: AnyFact) -> int:
+    match fact:
+        case CallerSaid() | AgentSaid() | TurnEnded():
+            return max(fact.at_ms, fact.end_ms)
+        case _:
+            return fact.at_ms

@@ -1,0 +1,85 @@
+"""The facts an edge tells of a call, and the record it leaves."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from common.messages.commands import EndReason, LeftOver
+from common.messages.facts import AgentSaid, CallEnded, CallStarted, EpochChanged, LegReattached
+from edge.call import Caller
+from edge.conversation import CallMemory
+from edge.core.arbiter import CutOver
+
+
+def wall_clock() -> str:
+    """Now, for people: ISO 8601 UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def began(caller: Caller, edge_id: str, started_at: str) -> CallStarted:
+    """The call is there."""
+    return CallStarted(
+        call_id=caller.call_id,
+        leg="twilio",
+        edge_id=edge_id,
+        profile=caller.profile.name,
+        caller_number=caller.caller,
+        dialled_number=caller.dialled,
+        started_at=started_at or wall_clock(),
+    )
+
+
+def came_back(caller: Caller, edge_id: str, at_ms: int) -> LegReattached:
+    """The call goes on with another stream."""
+    return LegReattached(call_id=caller.call_id, leg="twilio", edge_id=edge_id, at_ms=at_ms)
+
+
+def changed_talker(call_id: str, cut: CutOver, at_ms: int) -> EpochChanged:
+    """Somebody else talks from now on."""
+    return EpochChanged(
+        call_id=call_id,
+        epoch=cut.talker.epoch,
+        at_ms=at_ms,
+        talker_id=cut.talker.talker_id,
+        reason=cut.reason,
+        realtime_session_id=cut.realtime_session_id,
+        ready_after_ms=round(cut.waited_s * 1000),
+    )
+
+
+def left_over(call_id: str, epoch: int, turn: LeftOver) -> AgentSaid:
+    """A turn that an edge was lost in, as far as its talker thinks that it was heard."""
+    end_ms = turn.start_ms + turn.heard_ms
+    return AgentSaid(
+        call_id=call_id,
+        epoch=epoch,
+        at_ms=end_ms,
+        item_id=turn.item_id,
+        text=turn.text,
+        start_ms=turn.start_ms,
+        end_ms=end_ms,
+        heard_ms=turn.heard_ms,
+        audio_ms=turn.audio_ms,
+        is_interrupted=turn.heard_ms < turn.audio_ms,
+    )
+
+
+def ended(call_id: str, epoch: int, reason: EndReason, duration_ms: int) -> CallEnded:
+    """The call is over."""
+    return CallEnded(call_id=call_id, epoch=epoch, at_ms=duration_ms, reason=reason, duration_ms=duration_ms)
+
+
+def record(
+    caller: Caller, memory: CallMemory, reason: EndReason, duration_ms: int, started_at: str
+) -> dict[str, Any]:
+    """The call record: one per call, whatever happened to it."""
+    return {
+        "call_id": caller.call_id,
+        "leg": "twilio",
+        "profile": caller.profile.name,
+        "caller": caller.caller,
+        "dialled": caller.dialled,
+        "started_at": memory.started.started_at if memory.started else started_at,
+        "duration_ms": duration_ms,
+        "end_reason": str(reason),
+        **memory.record(),
+    }

@@ -1,0 +1,153 @@
+"""The watch over the talkers: brings what the bus tells to `edge.core.suspicion`, and does what it answers."""
+
+import asyncio
+import time
+from typing import Final, Protocol, assert_never
+
+from nats.aio.msg import Msg
+
+from common import logs, metrics, subjects
+from common.bus.connection import Bus, has_no_responders
+from common.messages.commands import Ping
+from common.messages.heartbeat import Heartbeat
+from edge.core import suspicion
+from edge.core.fleet import Fleet
+
+log = logs.get("watch")
+
+_LOOK_EVERY_S: Final = 0.05
+"""Also the grain in which our own lag is measured."""
+_PING: Final = Ping().encode()
+
+
+class TalkerNews(Protocol):
+    """Who is told of talkers, by their ids."""
+
+    def talker_gone(self, talker_id: str) -> None:
+        """It is given up: every call it talked in needs another."""
+        ...
+
+    def talker_unreached(self, talker_id: str) -> None:
+        """A message found nobody there, which may be the bus' fault."""
+        ...
+
+    def talker_alive(self, talker_id: str) -> None:
+        """It gave a sign of life."""
+        ...
+
+    def talkers_held(self) -> None:
+        """Talkers are missed but not given up, or that is over."""
+        ...
+
+
+class TalkerWatch:
+    """Knows the talkers by their heartbeats, says which of them is lost, and how much the others can take."""
+
+    def __init__(self, bus: Bus, edge_id: str, news: TalkerNews) -> None:
+        self._bus = bus
+        self._edge_id = edge_id
+        self._news = news
+        self._fleet = Fleet()
+        self._suspicion = suspicion.Suspicion()
+        self._bus_was = (True, 0.0)
+        self._to_probe: list[str] = []
+
+    @property
+    def is_holding(self) -> bool:
+        """True while talkers are missed that may live: the bus or we are in doubt."""
+        return self._suspicion.is_holding
+
+    def is_held(self, talker_id: str) -> bool:
+        """True while this talker is missed, but not given up."""
+        return talker_id in self._suspicion.held
+
+    def free_slots(self) -> int:
+        """Calls the talkers can still take."""
+        return self._fleet.free_slots(self._suspicion.suspected)
+
+    async def subscribe(self) -> None:
+        """Hear the talkers, and hear of them."""
+        await self._bus.subscribe(subjects.heartbeats_of("realtime_worker"), self._on_heartbeat)
+        await self._bus.subscribe(subjects.undelivered_to_any(self._edge_id), self._on_reply)
+
+    async def run(self) -> None:
+        """Look at the time, and ask whom it is time to ask, until cancelled."""
+        while True:
+            due = min(time.monotonic() + _LOOK_EVERY_S, self._suspicion.next_deadline() or float("inf"))
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self._feed(suspicion.Tick(max(0.0, time.monotonic() - due)))
+            to_probe, self._to_probe = self._to_probe, []
+            for talker_id in to_probe:
+                await self._probe(talker_id)
+
+    async def _probe(self, talker_id: str) -> None:
+        """The answer comes where NATS answers when nobody is there; no task waits for it."""
+        answer_to = subjects.undelivered(self._edge_id, talker_id)
+        if talker_id == self._edge_id:
+            await self._bus.publish(answer_to, b"")
+        else:
+            await self._bus.publish(subjects.talker(talker_id), _PING, reply=answer_to)
+
+    # --- from the bus ---------------------------------------------------------------------------------------------
+
+    def _on_heartbeat(self, message: Msg) -> None:
+        heartbeat = Heartbeat.decode(message.data)
+        if heartbeat.is_farewell:
+            self._feed(suspicion.SaidFarewell(heartbeat.process_id))
+        else:
+            self._fleet.feed(heartbeat)
+            self._feed(suspicion.ShowedLife(heartbeat.process_id))
+            self._news.talker_alive(heartbeat.process_id)
+
+    def _on_reply(self, message: Msg) -> None:
+        """An answer to a probe, our own message to ourselves, or NATS: nobody takes this talker's messages."""
+        talker_id = subjects.last_token(message.subject)
+        if talker_id == self._edge_id:
+            self._feed(suspicion.BusAnswered())
+        elif has_no_responders(message):
+            self._news.talker_unreached(talker_id)
+            self._feed(suspicion.NobodyThere(talker_id))
+        else:
+            self._feed(suspicion.ShowedLife(talker_id))
+
+    def _look_at_bus(self, now: float) -> None:
+        is_well = self._bus.is_connected and self._bus.away_since is None
+        bus_is = (is_well, self._bus.last_event_at)
+        if bus_is != self._bus_was:
+            self._bus_was = bus_is
+            self._perform(self._suspicion.feed(suspicion.BusChanged(is_well), now))
+
+    # --- performing -----------------------------------------------------------------------------------------------
+
+    def _feed(self, event: suspicion.Event) -> None:
+        now = time.monotonic()
+        self._look_at_bus(now)
+        self._perform(self._suspicion.feed(event, now))
+
+    def _perform(self, commands: tuple[suspicion.Command, ...]) -> None:
+        for command in commands:
+            match command:
+                case suspicion.Probe(talker_id):
+                    self._to_probe.append(talker_id)
+                case suspicion.ProbeBus():
+                    self._to_probe.append(self._edge_id)
+                case suspicion.DeclareLost():
+                    self._give_up(command)
+                case suspicion.Hold(why):
+                    metrics.TALKER_HOLDS.labels(why).inc()
+                    log.warning("talkers are missed; holding", extra=logs.fields(why=why))
+                    self._news.talkers_held()
+                case suspicion.Resume():
+                    log.info("talkers are no longer held")
+                    self._news.talkers_held()
+                case _:
+                    assert_never(command)
+
+    def _give_up(self, command: suspicion.DeclareLost) -> None:
+        evidence = command.evidence
+        metrics.TALKERS_LOST.labels(evidence).inc()
+        if command.silent_s is not None and evidence is not suspicion.Evidence.FAREWELL:
+            metrics.TALKER_NOTICE.observe(command.silent_s)
+        log.warning("talker is gone", extra=logs.fields(talker=command.talker_id, evidence=evidence))
+        self._fleet.drop(command.talker_id)
+        self._news.talker_gone(command.talker_id)

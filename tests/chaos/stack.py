@@ -1,0 +1,253 @@
+"""The whole system as processes: NATS cluster, workers, edges behind a balancer, the simulated OpenAI."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import aiohttp
+from fakes.cluster import Cluster, Node
+
+from bench.systems import free_ports
+from chaos.processes import ROOT, Member, clean_environment, open_files
+
+HOST: Final = "127.0.0.1"
+ACCOUNT_SID: Final = "AC" + "0" * 31 + "c"
+AUTH_TOKEN: Final = "chaos-auth-token"
+API_KEY: Final = "sk-chaos"
+MODEL_SCRIPT: Final = Path(__file__).with_name("model.yaml")
+AWAY_WITHIN_S: Final = 90.0
+"""A member that was asked to go and give its calls away gets this long."""
+
+Tier = Literal["worker", "edge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything, and what the members are told. `calls_per_worker` is the capacity of each."""
+
+    workers: int
+    edges: int
+    calls_per_worker: int
+    warm_sessions: int
+    edges_move_calls: bool = False
+    """An edge that is asked to go re-attaches its calls elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What is held while no call runs, as the servers and the kernel count it."""
+
+    subscriptions: int
+    connections: int
+    open_files: dict[int, int]
+    """By process id."""
+
+
+@dataclass
+class Stack:
+    """Use `running`; `complete` brings back whatever was hurt."""
+
+    size: Size
+    scratch: Path
+    cluster: Cluster = field(default_factory=Cluster)
+    workers: list[Member] = field(default_factory=list)
+    edges: list[Member] = field(default_factory=list)
+    openai_port: int = 0
+    balancer_port: int = 0
+    http: aiohttp.ClientSession = field(init=False)
+    _helpers: list[asyncio.subprocess.Process] = field(default_factory=list)
+    _balancer: asyncio.subprocess.Process | None = None
+    _names: int = 0
+
+    @property
+    def voice_url(self) -> str:
+        """The webhook of the number that is called."""
+        return f"http://{HOST}:{self.balancer_port}/twilio/voice"
+
+    # --- coming and going -----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Everything, ready."""
+        self.http = aiohttp.ClientSession()
+        simulator = ("simulators.openai", "--port", "0", "--watermark", "--script", str(MODEL_SCRIPT))
+        openai, self._balancer, _ = await asyncio.gather(
+            self._helper(*simulator), self._helper("chaos.balancer"), self.cluster.start()
+        )
+        self.openai_port = int(json.loads(await _line(openai))["port"])
+        self.balancer_port = int(await _line(self._balancer))
+        await self.complete()
+
+    async def stop(self) -> None:
+        """Everything, whatever state it is in."""
+        await self.http.close()
+        await asyncio.gather(*(member.end() for member in (*self.edges, *self.workers)))
+        for helper in self._helpers:
+            with contextlib.suppress(ProcessLookupError):
+                helper.terminate()
+            await helper.wait()
+        self.cluster.discard()
+
+    async def complete(self) -> None:
+        """Heal, thaw and start whatever is missing; returns once all of it is ready."""
+        await self.cluster.heal()
+        for member in (*self.workers, *self.edges):
+            member.thaw()
+        self.workers = [worker for worker in self.workers if worker.pid is not None]
+        self.edges = [edge for edge in self.edges if edge.pid is not None]
+        new = [self.new_worker() for _ in range(self.size.workers - len(self.workers))]
+        new += [self.new_edge() for _ in range(self.size.edges - len(self.edges))]
+        for member in new:
+            member.launch()
+        await asyncio.gather(*(member.ready() for member in (*self.workers, *self.edges)))
+        await self.announce_edges()
+
+    async def only(self, tier: Tier) -> None:
+        """Leave one member of the tier, so that it gets all calls."""
+        members = self.workers if tier == "worker" else self.edges
+        await asyncio.gather(*(member.end() for member in members[1:]))
+        del members[1:]
+        await self.announce_edges()
+
+    async def resize(self, size: Size) -> None:
+        """Members of another size; nothing happens if it is the same."""
+        if size != self.size:
+            self.size = size
+            await asyncio.gather(*(member.end() for member in (*self.workers, *self.edges)))
+            await self.complete()
+
+    def new_worker(self) -> Member:
+        """One more worker, to be launched."""
+        (ops,) = free_ports(1)
+        environment = {
+            "OPENAI_API_KEY": API_KEY,
+            "OPENAI_BASE_URL": f"http://{HOST}:{self.openai_port}/v1",
+            "REALTIME_WORKER_CAPACITY": str(self.size.calls_per_worker),
+            "REALTIME_WORKER_WARM_SESSIONS": str(self.size.warm_sessions),
+            "REALTIME_WORKER_OPS_PORT": str(ops),
+        }
+        member = self._member("worker", "realtime_worker", environment, ops)
+        self.workers.append(member)
+        return member
+
+    def new_edge(self) -> Member:
+        """One more edge, to be launched."""
+        port, ops = free_ports(2)
+        environment = {
+            "PUBLIC_BASE_URL": f"http://{HOST}:{self.balancer_port}",
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "EDGE_HOST": HOST,
+            "EDGE_PORT": str(port),
+            "EDGE_OPS_PORT": str(ops),
+            "EDGE_AGENT_PROFILES": str(ROOT / "agents"),
+        }
+        if self.size.edges_move_calls:
+            environment["EDGE_DRAIN_MOVES_CALLS"] = "true"
+        member = self._member("edge", "edge", environment, ops, port)
+        self.edges.append(member)
+        return member
+
+    async def replace(self, tier: Tier, old: Member) -> bool:
+        """A new member first, then the old one is asked to go; whether it went by itself."""
+        new = self.new_worker() if tier == "worker" else self.new_edge()
+        new.launch()
+        await new.ready()
+        await self.announce_edges()
+        old.ask_to_end()
+        has_gone = await old.ended(AWAY_WITHIN_S)
+        await old.end()
+        (self.workers if tier == "worker" else self.edges).remove(old)
+        await self.announce_edges()
+        return has_gone
+
+    async def announce_edges(self) -> None:
+        """Tell the balancer which edges there are."""
+        assert self._balancer is not None
+        assert self._balancer.stdin is not None
+        backends = [{"port": edge.port, "ops_port": edge.ops_port} for edge in self.edges]
+        self._balancer.stdin.write(json.dumps({"backends": backends}).encode() + b"\n")
+        await _line(self._balancer)
+
+    # --- looking from outside -------------------------------------------------------------------------------------------
+
+    async def openai(self, method: str, path: str, body: object = None) -> Any:
+        """One request to the simulator's `/_sim`."""
+        url = f"http://{HOST}:{self.openai_port}/_sim/{path}"
+        async with self.http.request(method, url, json=body) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"{method} {path}: {answer.status} {await answer.text()}")
+            return await answer.json()
+
+    async def level(self) -> Level:
+        """What is held now."""
+        pages = [await node.asked("/connz?limit=1024") for node in self.cluster.nodes if node.pid is not None]
+        clients = [client for page in pages for client in page["connections"]]
+        pids = [member.pid for member in (*self.workers, *self.edges) if member.pid is not None]
+        return Level(
+            subscriptions=sum(client["subscriptions"] for client in clients),
+            connections=len(clients),
+            open_files={pid: open_files(pid) for pid in pids},
+        )
+
+    async def busiest_node(self) -> Node:
+        """The NATS node with most clients."""
+        counts = [((await node.asked("/connz"))["num_connections"], index) for index, node in self._nodes()]
+        return self.cluster.nodes[max(counts)[1]]
+
+    def _nodes(self) -> list[tuple[int, Node]]:
+        return [(index, node) for index, node in enumerate(self.cluster.nodes) if node.pid is not None]
+
+    def logs(self) -> list[Path]:
+        """The logs of everything that ever ran."""
+        return sorted(self.scratch.glob("*.log"))
+
+    # --------------------------------------------------------------------------------------------------------------------
+
+    def _member(self, tier: Tier, module: str, environment: dict[str, str], ops: int, port: int = 0) -> Member:
+        self._names += 1
+        name = f"{tier}-{self._names}"
+        bus = {"NATS_URL": ",".join(self.cluster.urls)}
+        url = f"http://{HOST}:{ops}/readyz"
+        return Member(name, module, environment | bus, url, self.scratch / f"{name}.log", port, ops)
+
+    async def _helper(self, module: str, *arguments: str) -> asyncio.subprocess.Process:
+        """A process that is part of the surroundings and never hurt."""
+        environment = clean_environment({}) | {"PYTHONPATH": os.pathsep.join((str(ROOT / "tests"), *_python_path()))}
+        helper = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, *arguments),
+            cwd=ROOT,
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._helpers.append(helper)
+        return helper
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+async def _line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError("a helper process ended")
+    return line.decode()
+
+
+@contextlib.asynccontextmanager
+async def running(size: Size, scratch: Path) -> AsyncIterator[Stack]:
+    """The stack, ready; ended with the context."""
+    stack = Stack(size, scratch)
+    try:
+        await stack.start()
+        yield stack
+    finally:
+        await stack.stop()

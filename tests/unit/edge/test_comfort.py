@@ -1,0 +1,74 @@
+"""The local clip: when it covers silence, and when it keeps quiet."""
+
+import math
+
+from common import pcmu
+from edge.core.comfort import CLIP, COVER_AFTER_S, COVER_LATE_ANSWER_AFTER_S, REPEAT_EVERY_S, Comfort, Line
+
+TALKING = Line(is_silent=False, is_talker_reachable=True)
+IDLE = Line(is_silent=True, is_talker_reachable=True)
+LOST = Line(is_silent=True, is_talker_reachable=False)
+LOST_WHILE_PLAYING = Line(is_silent=False, is_talker_reachable=False)
+
+
+def begun(line: Line, now: float) -> Comfort:
+    comfort = Comfort(0.0)
+    comfort.feed(IDLE, 1.0)
+    comfort.feed(line, now)
+    return comfort
+
+
+def test_silence_is_covered_soon_after_the_talker_was_lost() -> None:
+    comfort = begun(LOST, 5.0)
+    assert comfort.next_deadline() == 5.0 + COVER_AFTER_S
+    assert not comfort.is_due(5.2)
+    assert comfort.is_due(5.25)
+
+
+def test_what_the_carrier_still_plays_needs_no_cover_until_it_ends() -> None:
+    comfort = begun(LOST_WHILE_PLAYING, 5.0)
+    assert comfort.next_deadline() == math.inf
+    comfort.feed(LOST, 9.0)
+    assert comfort.next_deadline() == 9.0 + COVER_AFTER_S
+
+
+def test_the_clip_is_repeated_while_nobody_talks() -> None:
+    comfort = begun(LOST, 5.0)
+    assert comfort.is_due(5.25)
+    comfort.feed(LOST_WHILE_PLAYING, 5.25)
+    assert comfort.next_deadline() == math.inf
+    comfort.feed(LOST, 5.55)
+    assert comfort.next_deadline() == 5.25 + REPEAT_EVERY_S
+    assert not comfort.is_due(6.0)
+    assert comfort.is_due(7.25)
+
+
+def test_a_new_talker_ends_it() -> None:
+    comfort = begun(LOST, 5.0)
+    comfort.feed(IDLE, 5.1)
+    assert comfort.next_deadline() == math.inf
+
+
+def test_a_pause_in_the_conversation_is_no_silence_of_ours() -> None:
+    assert begun(IDLE, 5.0).next_deadline() == math.inf
+
+
+def test_an_answer_that_is_long_overdue_is_covered() -> None:
+    comfort = begun(Line(is_silent=True, is_talker_reachable=True, awaited_since=6.0), 6.0)
+    assert comfort.next_deadline() == 6.0 + COVER_LATE_ANSWER_AFTER_S
+    assert comfort.is_due(8.0)
+    comfort.feed(TALKING, 8.1)
+    assert not comfort.is_due(20.0)
+
+
+def test_before_the_first_talker_the_caller_is_given_time_to_hear_the_greeting() -> None:
+    comfort = Comfort(0.0)
+    comfort.feed(LOST, 0.1)
+    assert comfort.next_deadline() == COVER_LATE_ANSWER_AFTER_S
+
+
+def test_the_clip_is_short_soft_and_begins_and_ends_in_silence() -> None:
+    assert pcmu.duration_ms(CLIP) == 300
+    assert {CLIP[0], CLIP[-1]} <= {0x7F, 0xFF, 0xFE, 0x7E}
+    loudest = min(byte & 0x7F for byte in CLIP)  # of the inverted exponent and mantissa the smallest is the loudest
+    assert 0x2F < loudest < 0x50
