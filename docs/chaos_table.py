@@ -13,18 +13,35 @@ END: Final = "<!-- chaos table: end -->"
 HEADER: Final = (
     "fault",
     "calls held of offered",
+    "met",
     "gap",
     "noticed",
     "session asked",
     "ready",
     "speaking",
+    "re-attached",
     "double talk",
     "items missing",
     "tools twice",
     "leaked",
 )
+_TIMES: Final = ("gap_ms", "notice_ms", "asked_ms", "ready_ms", "speaking_ms", "reattached_ms")
+_MUST_BE_NONE: Final = ("double_talk_frames", "items_missing", "tools_twice", "leaked")
 
 Row = Mapping[str, Any]
+
+
+def section(report: Row) -> str:
+    """What stands between the markers: the circumstances, the table, and the targets that were missed."""
+    rows = report["rows"]
+    missed = "".join(f"* {line}\n" for row in rows for line in _missed(row))
+    return _circumstances(report) + "\n\n" + table(rows) + (f"\nTargets missed:\n\n{missed}" if missed else "")
+
+
+def _circumstances(report: Row) -> str:
+    machine, settings = report["machine"], report["settings"]
+    stack = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in settings.items())
+    return f"{stack}; {machine['cores']} cores shared by all, Python {machine['python']}, seed {report['seed']}."
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -34,32 +51,26 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    times = (_spread(row.get(name)) for name in ("gap_ms", "notice_ms", "asked_ms", "ready_ms", "speaking_ms"))
-    counts = (_count(row.get(name)) for name in ("double_talk_frames", "items_missing", "tools_twice", "leaked"))
     held = f"{row['held']} of {row['offered']}"
     lost = f", **{row['lost']} lost**" if row["lost"] else ""
-    return (str(row["fault"]), held + lost, *times, *counts)
+    times = (_spread(row[name]) for name in _TIMES)
+    counts = (f"**{row[name]}**" if row[name] else "0" for name in _MUST_BE_NONE)
+    return (str(row["what"]), held + lost, str(row["affected"]), *times, *counts)
 
 
-def _spread(figures: Row | None) -> str:
-    if not figures or figures.get("p50") is None:
+def _spread(figures: Row) -> str:
+    if figures["p50"] is None:
         return "–"
     return " / ".join(f"{figures[name]:.0f}" for name in ("p50", "p99", "max"))
 
 
-def _count(number: int | None) -> str:
-    if number is None:
-        return "–"
-    return f"**{number}**" if number else "0"
-
-
-def section(found: Any) -> str:
-    """What stands between the markers: the circumstances in one line, then the table."""
-    about, rows = ({}, found) if isinstance(found, list) else (found, found.get("rows") or found["faults"])
-    circumstances = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in about.items() if isinstance(value, str | int | float)
-    )
-    return (f"{circumstances}.\n\n" if circumstances else "") + table(rows)
+def _missed(row: Row) -> list[str]:
+    marks = (mark for mark in row["marks"] if not mark["is_met"] and mark["measured_ms"] is not None)
+    return [
+        f"{row['what']}: {mark['column'].removesuffix('_ms')} {mark['statistic']} {mark['measured_ms']:.0f} ms, "
+        f"at most {mark['at_most_ms']:.0f} wanted"
+        for mark in marks
+    ]
 
 
 def replaced(page: str, text: str) -> str:

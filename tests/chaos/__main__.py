@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from chaos.command import run  # noqa: E402
+from chaos.command import run
 
 if __name__ == "__main__":
     sys.exit(run())

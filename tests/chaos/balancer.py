@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
@@ -36,8 +36,7 @@ class _Pipe(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
 
     def join(self, other: "_Pipe") -> None:
         """Pass on, beginning with what came before there was anybody to pass it on to."""

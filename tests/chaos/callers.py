@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+
 from simulators.people import watermark
 from simulators.twilio import CallPlan, CallResult, TwilioCloud
 from simulators.twilio.events import Event

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from chaos.stack import Stack, Tier
+from fakes.proxy import UP
 
 Strike = Callable[[Stack], Awaitable[None]]
 Statistic = Literal["p50", "p99", "max"]
@@ -29,7 +30,9 @@ class Fault:
     what: str
     strike: Strike
     alone: Tier | None = None
-    """The tier of which one member carries all the calls when it is hurt; the others join after the calls were placed."""
+    """The tier of which one member carries all calls when it is hurt; the others join once the calls are placed."""
+    link: Tier | None = None
+    """The tier whose first member reaches the bus through proxies, to be broken."""
     of_capacity: float | None = None
     """The calls are this share of what all workers together can carry."""
     talk_s: float = 34.0
@@ -55,7 +58,7 @@ async def _kill_worker(stack: Stack) -> None:
 
 
 async def _freeze_worker(for_s: float, stack: Stack) -> None:
-    """SIGSTOP and SIGCONT. From outside a blocked event loop is the same: nothing is read, nothing written, sockets stay.
+    """SIGSTOP and SIGCONT. A blocked event loop looks the same from outside: sockets stay, nothing is read or written.
 
     (Inside it differs: after a block the loop's timers are late by as much, after a stop too, by CLOCK_MONOTONIC.)
     """
@@ -85,6 +88,27 @@ async def _lame_duck(stack: Stack) -> None:
 
 async def _all_nodes_down(for_s: float, stack: Stack) -> None:
     await stack.cluster.all_down(for_s)
+
+
+async def _cut(for_s: float, stack: Stack) -> None:
+    """Connections are reset, new ones refused."""
+    await asyncio.gather(*(proxy.cut() for proxy in stack.proxies))
+    await asyncio.sleep(for_s)
+    await asyncio.gather(*(proxy.mend() for proxy in stack.proxies))
+
+
+async def _hole(for_s: float, directions: tuple[str, ...], stack: Stack) -> None:
+    """Connections stay, and nothing comes through."""
+    for proxy in stack.proxies:
+        proxy.hole(*directions)
+    await asyncio.sleep(for_s)
+    await asyncio.gather(*(proxy.mend() for proxy in stack.proxies))
+
+
+async def _slow(stack: Stack) -> None:
+    """To the end of the round; 256 kB/s each way."""
+    for proxy in stack.proxies:
+        proxy.slow(0.1, 0.05, 256_000)
 
 
 async def _upstream(fault: Mapping[str, Any], stack: Stack) -> None:
@@ -128,13 +152,19 @@ _CRASH: Final = (
     Mark("asked_ms", "p99", 50),
     Mark("ready_ms", "p99", 300),
     _FIRST_SOUND,
-    Mark("speaking_ms", "p99", 2_500),
+    Mark("speaking_ms", "p99", 1_300),
 )
 _HANG: Final = (Mark("notice_ms", "p99", 500), _FIRST_SOUND)
 _UPSTREAM: Final = (Mark("speaking_ms", "p99", 3_000),)
 
 FAULTS: Final = (
-    Fault(name="worker_kill", what="worker kill -9, it carries all calls", strike=_kill_worker, alone="worker", marks=_CRASH),
+    Fault(
+        name="worker_kill",
+        what="worker kill -9, it carries all calls",
+        strike=_kill_worker,
+        alone="worker",
+        marks=_CRASH,
+    ),
     Fault(
         name="worker_freeze",
         what="worker SIGSTOP for 5 s, then SIGCONT",
@@ -201,6 +231,55 @@ FAULTS: Final = (
         moves_talkers=False,
         talk_s=50.0,
         marks=(_FIRST_SOUND,),
+    ),
+    Fault(
+        name="worker_link_cut",
+        what="worker's connections to NATS reset, refused for 5 s",
+        strike=partial(_cut, 5.0),
+        link="worker",
+        alone="worker",
+        marks=(_FIRST_SOUND,),
+    ),
+    Fault(
+        name="worker_link_half_open",
+        what="worker's connections to NATS carry nothing for 5 s",
+        strike=partial(_hole, 5.0, ()),
+        link="worker",
+        alone="worker",
+        marks=_HANG,
+    ),
+    Fault(
+        name="worker_link_one_way",
+        what="nothing from the worker reaches NATS for 5 s",
+        strike=partial(_hole, 5.0, (UP,)),
+        link="worker",
+        alone="worker",
+        marks=_HANG,
+    ),
+    Fault(
+        name="edge_link_cut",
+        what="edge's connections to NATS reset, refused for 5 s",
+        strike=partial(_cut, 5.0),
+        link="edge",
+        alone="edge",
+        marks=(_FIRST_SOUND,),
+        moves_talkers=False,
+    ),
+    Fault(
+        name="edge_link_half_open",
+        what="edge's connections to NATS carry nothing for 5 s",
+        strike=partial(_hole, 5.0, ()),
+        link="edge",
+        alone="edge",
+        marks=(_FIRST_SOUND,),
+        moves_talkers=False,
+    ),
+    Fault(
+        name="slow_network",
+        what="one worker's line to NATS: 100 ± 50 ms each way, 256 kB/s",
+        strike=_slow,
+        link="worker",
+        moves_talkers=False,
     ),
     Fault(
         name="openai_1001",

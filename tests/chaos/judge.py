@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from chaos.memory import Memory, played_cells, recall
 from chaos.recorded import CELLS_PER_FRAME, Call, Recordings, Session
-from chaos.silences import ModelPace, Silence, silences
+from chaos.silences import ModelPace, Silence, dues, silences
 from chaos.voices import double_talk_frames, foreign_frames, order_heard, repeated_frames
+
+PUNCTUAL_S: Final = 0.3
+"""An answer that came so much before it was reckoned to be due is the one that was due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,11 @@ class Takeover:
 
     session: int
     asked_s: float
-    """The first thing the model heard of it: the upgrade request, or, when it had been opened ahead, its configuration."""
+    """The first the model heard of it: the upgrade request, or the configuration of a session opened ahead."""
     ready_s: float
     """Configured and told the conversation, as far as it ever was before its first answer."""
     speaking_s: float | None
-    """The caller heard it; None: never."""
+    """The caller heard it, this long after the fault, or after speech was due if that was later. None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,8 @@ def judge(recordings: Recordings, strike: Strike, pace: ModelPace) -> list[CallV
 
 def _judge(call: Call, all_sessions: Mapping[int, Session], strike: Strike, pace: ModelPace) -> CallVerdict:
     sessions = sessions_of(call, all_sessions.values())
-    takeovers = tuple(_takeovers(call, sessions, strike))
     speeches = {session.number: session.speeches for session in all_sessions.values()}
+    takeovers = tuple(_takeovers(call, sessions, strike, dues(call, speeches, pace)))
     return CallVerdict(
         number=call.number,
         lost_because=_lost_because(call, strike),
@@ -107,7 +111,7 @@ def _lost_because(call: Call, strike: Strike) -> str | None:
     return None
 
 
-def _takeovers(call: Call, sessions: Sequence[Session], strike: Strike) -> Iterator[Takeover]:
+def _takeovers(call: Call, sessions: Sequence[Session], strike: Strike, due_s: Sequence[float]) -> Iterator[Takeover]:
     for session in sessions[1:]:
         asked_s = _asked(session, strike)
         if asked_s < strike.at_s or (strike.until_s is not None and asked_s > strike.until_s):
@@ -117,8 +121,14 @@ def _takeovers(call: Call, sessions: Sequence[Session], strike: Strike) -> Itera
             session=session.number,
             asked_s=asked_s - strike.at_s,
             ready_s=_ready(session) - strike.at_s,
-            speaking_s=min(heard) - strike.at_s if heard else None,
+            speaking_s=_late(min(heard), strike, due_s) if heard else None,
         )
+
+
+def _late(heard_s: float, strike: Strike, due_s: Sequence[float]) -> float:
+    """How long after the fault it was heard, or after the newest moment at which speech was due."""
+    since = [at_s for at_s in due_s if strike.at_s < at_s <= heard_s + PUNCTUAL_S]
+    return max(0.0, heard_s - max(since, default=strike.at_s))
 
 
 def _asked(session: Session, strike: Strike) -> float:

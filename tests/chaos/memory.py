@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from simulators.people.watermark import Run
-
 from chaos.recorded import CELL_S, Call, CallerTurn, HeardRun, Item, Session, Span, Speech
+from simulators.people.watermark import Run
 
 WORD_TOLERANCE: Final = 2
 TIME_TOLERANCE_MS: Final = 600

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from bench.latency import summarise
-
 from chaos.faults import Fault, Mark
 from chaos.judge import CallVerdict
 

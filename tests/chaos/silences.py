@@ -6,11 +6,14 @@ local clip too; so does the caller, by speaking.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from chaos.recorded import Call, HeardRun, Span, Speech
+
+Speeches: TypeAlias = Mapping[int, Sequence[Speech]]
+"""The answers of each session."""
 
 BREATH_S: Final = 0.04
 """Pauses shorter than this are none: the mark of a cell that was cut in two is not read."""
@@ -51,17 +54,25 @@ class Silence:
         return self.covered_s - self.start_s
 
 
-def silences(call: Call, speeches: dict[int, Sequence[Speech]], pace: ModelPace) -> list[Silence]:
-    """Every time the caller waited in silence, in order. `speeches` are those of each session of the call."""
+def silences(call: Call, speeches: Speeches, pace: ModelPace) -> list[Silence]:
+    """Every time the caller waited in silence, in order."""
     sounds = _sounds(call)
-    dues = sorted({*_broken_off(call, speeches), *_unanswered(call, pace)})
-    found = (_silence(due, call, sounds) for due in dues)
+    found = (_silence(due, call, sounds) for due in dues(call, speeches, pace))
     return [silence for silence in found if silence is not None and silence.longest_s > BREATH_S]
+
+
+def dues(call: Call, speeches: Speeches, pace: ModelPace) -> list[float]:
+    """Every moment from which on the agent owed the caller speech, in order."""
+    return sorted({*_broken_off(call, speeches), *_unanswered(call, pace)})
 
 
 def _sounds(call: Call) -> list[Span]:
     """Everything that covers a silence, merged: our side, and the caller's own speech."""
-    spans = [*call.audible, *(Span(run.start_s, run.end_s) for run in call.heard), *(turn.speech for turn in call.turns)]
+    spans = [
+        *call.audible,
+        *(Span(run.start_s, run.end_s) for run in call.heard),
+        *(turn.speech for turn in call.turns),
+    ]
     merged: list[Span] = []
     for span in sorted(spans, key=lambda each: each.start_s):
         if merged and span.start_s <= merged[-1].end_s + BREATH_S:
@@ -71,7 +82,7 @@ def _sounds(call: Call) -> list[Span]:
     return merged
 
 
-def _broken_off(call: Call, speeches: dict[int, Sequence[Speech]]) -> Iterator[float]:
+def _broken_off(call: Call, speeches: Speeches) -> Iterator[float]:
     """When an answer stopped before its end though nobody spoke over it."""
     for index, run in enumerate(call.heard):
         following = call.heard[index + 1] if index + 1 < len(call.heard) else None
@@ -86,8 +97,8 @@ def _broken_off(call: Call, speeches: dict[int, Sequence[Speech]]) -> Iterator[f
 def _unanswered(call: Call, pace: ModelPace) -> Iterator[float]:
     """When the answer to each turn was due, unless the caller went on before or put the phone down."""
     ends = [turn.speech.end_s for turn in call.turns]
-    begins = [turn.speech.start_s for turn in call.turns[1:]]
-    for end_s, next_s in zip(ends, [*begins, call.ended_s], strict=True):
+    nexts = [*(turn.speech.start_s for turn in call.turns[1:]), call.ended_s]
+    for end_s, next_s in zip(ends, nexts, strict=False):
         if end_s + pace.answer_s < next_s:
             yield end_s + pace.answer_s
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,18 +12,23 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import aiohttp
-from fakes.cluster import Cluster, Node
 
 from bench.systems import free_ports
 from chaos.processes import ROOT, Member, clean_environment, open_files
+from fakes.cluster import Cluster, Node
+from fakes.proxy import Proxy
 
 HOST: Final = "127.0.0.1"
 ACCOUNT_SID: Final = "AC" + "0" * 31 + "c"
 AUTH_TOKEN: Final = "chaos-auth-token"
 API_KEY: Final = "sk-chaos"
 MODEL_SCRIPT: Final = Path(__file__).with_name("model.yaml")
+AGENTS: Final = Path(__file__).with_name("agents")
 AWAY_WITHIN_S: Final = 90.0
 """A member that was asked to go and give its calls away gets this long."""
+
+_REPLIES: Final = re.compile(r"_INBOX\.[^.]+\.\*")
+"""Where a client gets all its answers: one subscription for its whole life, made with its first request."""
 
 Tier = Literal["worker", "edge"]
 
@@ -60,6 +66,8 @@ class Stack:
     edges: list[Member] = field(default_factory=list)
     openai_port: int = 0
     balancer_port: int = 0
+    proxies: list[Proxy] = field(default_factory=list)
+    """Between the first member of a tier and the NATS nodes, while a round wants them."""
     http: aiohttp.ClientSession = field(init=False)
     _helpers: list[asyncio.subprocess.Process] = field(default_factory=list)
     _balancer: asyncio.subprocess.Process | None = None
@@ -70,7 +78,7 @@ class Stack:
         """The webhook of the number that is called."""
         return f"http://{HOST}:{self.balancer_port}/twilio/voice"
 
-    # --- coming and going -----------------------------------------------------------------------------------------------
+    # --- coming and going -------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Everything, ready."""
@@ -86,7 +94,9 @@ class Stack:
     async def stop(self) -> None:
         """Everything, whatever state it is in."""
         await self.http.close()
+        await asyncio.gather(*(proxy.mend() for proxy in self.proxies))
         await asyncio.gather(*(member.end() for member in (*self.edges, *self.workers)))
+        await asyncio.gather(*(proxy.stop() for proxy in self.proxies))
         for helper in self._helpers:
             with contextlib.suppress(ProcessLookupError):
                 helper.terminate()
@@ -121,6 +131,31 @@ class Stack:
             await asyncio.gather(*(member.end() for member in (*self.workers, *self.edges)))
             await self.complete()
 
+    async def relink(self, tier: Tier) -> None:
+        """A first member of the tier that reaches every NATS node through a proxy of its own (`proxies`)."""
+        members = self.workers if tier == "worker" else self.edges
+        await members.pop(0).end()
+        self.proxies = [Proxy(HOST, node.port) for node in self.cluster.nodes]
+        await asyncio.gather(*(proxy.start() for proxy in self.proxies))
+        member = self.new_worker() if tier == "worker" else self.new_edge()
+        members.insert(0, members.pop())
+        member.environment = {**member.environment, "NATS_URL": ",".join(proxy.url for proxy in self.proxies)}
+        member.launch()
+        await member.ready()
+        await self.announce_edges()
+
+    async def unlink(self) -> None:
+        """Without the proxies again: whoever used them ends."""
+        if self.proxies:
+            linked = [
+                each for each in (*self.workers, *self.edges) if self.proxies[0].url in each.environment["NATS_URL"]
+            ]
+            await asyncio.gather(*(proxy.mend() for proxy in self.proxies))
+            await asyncio.gather(*(member.end() for member in linked))
+            await asyncio.gather(*(proxy.stop() for proxy in self.proxies))
+            self.proxies = []
+            await self.complete()
+
     def new_worker(self) -> Member:
         """One more worker, to be launched."""
         (ops,) = free_ports(1)
@@ -145,7 +180,7 @@ class Stack:
             "EDGE_HOST": HOST,
             "EDGE_PORT": str(port),
             "EDGE_OPS_PORT": str(ops),
-            "EDGE_AGENT_PROFILES": str(ROOT / "agents"),
+            "EDGE_AGENT_PROFILES": str(AGENTS),
         }
         if self.size.edges_move_calls:
             environment["EDGE_DRAIN_MOVES_CALLS"] = "true"
@@ -174,7 +209,7 @@ class Stack:
         self._balancer.stdin.write(json.dumps({"backends": backends}).encode() + b"\n")
         await _line(self._balancer)
 
-    # --- looking from outside -------------------------------------------------------------------------------------------
+    # --- looking from outside ---------------------------------------------------------------------------------------
 
     async def openai(self, method: str, path: str, body: object = None) -> Any:
         """One request to the simulator's `/_sim`."""
@@ -186,11 +221,12 @@ class Stack:
 
     async def level(self) -> Level:
         """What is held now."""
-        pages = [await node.asked("/connz?limit=1024") for node in self.cluster.nodes if node.pid is not None]
+        pages = [await node.asked("/connz?subs=1&limit=1024") for node in self.cluster.nodes if node.pid is not None]
         clients = [client for page in pages for client in page["connections"]]
+        subjects = [subject for client in clients for subject in client.get("subscriptions_list", ())]
         pids = [member.pid for member in (*self.workers, *self.edges) if member.pid is not None]
         return Level(
-            subscriptions=sum(client["subscriptions"] for client in clients),
+            subscriptions=sum(not _REPLIES.fullmatch(subject) for subject in subjects),
             connections=len(clients),
             open_files={pid: open_files(pid) for pid in pids},
         )
@@ -207,7 +243,7 @@ class Stack:
         """The logs of everything that ever ran."""
         return sorted(self.scratch.glob("*.log"))
 
-    # --------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _member(self, tier: Tier, module: str, environment: dict[str, str], ops: int, port: int = 0) -> Member:
         self._names += 1

@@ -17,17 +17,19 @@ import pytest_asyncio
 from e2e.command import Command, Event, environment, run, trunkline
 
 GREETING = "Hello, this is the reading room support desk. How can I help you today?"
-QUESTION = "he was not an ill disposed young man"
+QUESTION = "he might even have been made amiable himself"
+ANSWER = "I see. Thank you for telling me."
 SCRIPT = """
 steps:
-  - wait_for_agent_speech: {timeout_ms: 20000}
+  - wait_for_agent_speech: {{timeout_ms: 20000}}
   - wait_for_agent_silence
-  - pause_ms: 2000
-  - say: caller-2
-  - wait_for_agent_speech: {timeout_ms: 30000}
+  - pause_ms: {pause_ms}
+  - say: caller-5
+  - wait_for_agent_speech: {{timeout_ms: 30000}}
+  - wait_for_agent_silence
   - hangup
 """
-"""Two seconds after the greeting, in which something is lost, the caller asks and waits for the answer."""
+"""Something is lost after the greeting. The pause gives it time; if that is too short the call goes on anyway."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -76,7 +78,6 @@ class Stack:
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """One stack for the file."""
     cwd = tmp_path_factory.mktemp("stack")
-    (cwd / "caller.yaml").write_text(SCRIPT)
     async with trunkline("up", "--edges", "2", "--workers", "2", "--json", cwd=cwd, env=environment()) as up:
         pids = (await up.until_event("up"))["pids"]
         model = psutil.Process(pids["model-simulator"]).cmdline()
@@ -94,36 +95,38 @@ class Told:
     sessions: list[dict[str, Any]]
 
 
-async def call_during(stack: Stack, happens: Callable[[Event], Awaitable[None]]) -> Told:
+async def call_during(stack: Stack, happens: Callable[[Event], Awaitable[None]], pause_ms: int = 1_000) -> Told:
     """Place a call; once the greeting has been heard let something happen to it (given as `trunkline calls` has it)."""
     await stack.all_ready()
     before = len(await stack.sessions())
+    (stack.cwd / "caller.yaml").write_text(SCRIPT.format(pause_ms=pause_ms))
     env = environment()
     async with trunkline("call", "--json", "--script", "caller.yaml", cwd=stack.cwd, env=env) as call:
         await call.until_event("timeline", actor="agent", text=f"“{GREETING}”")
         await happens(await stack.the_call())
         assert await call.ended(60.0) == 0, (call.errors, call.events)
-    assert not [event for event in call.named("timeline") if event["actor"] == "trouble"]
     return Told(call.named("report")[0], (await stack.sessions())[before:])
 
 
 def assert_the_conversation_took_place(told: Told) -> None:
-    """As the caller heard it: one greeting, the question, an answer."""
+    """As the caller heard it: one greeting, the question, one answer."""
     turns = [(turn["speaker"], turn["text"]) for turn in told.report["turns"]]
-    assert turns[:2] == [("agent", GREETING), ("caller", QUESTION)]
-    assert [speaker for speaker, _ in turns] == ["agent", "caller", "agent"]
+    assert turns == [("agent", GREETING), ("caller", QUESTION), ("agent", ANSWER)]
     assert len(told.report["latencies_ms"]["response"]) == 1, "the caller heard no answer"
+    assert sum(len(session["responses"]) for session in told.sessions) == 2, "somebody greeted or answered twice"
 
 
 def assert_the_second_session_knew(told: Told) -> None:
-    """The model that answered the question had been told of the greeting, and that it is not to greet again."""
+    """The last session has all that was said, by its own ears or by being told, and was told not to greet again."""
     first, second = told.sessions
-    assert [item["text"] for item in first["items"] if item["role"] == "assistant"] == [GREETING]
-    said = [(item["role"], item["text"]) for item in second["items"]]
-    assert ("assistant", GREETING) in said
-    assert [role for role, _ in said].index("system") < [role for role, _ in said].index("user")
-    assert [item["recordings"] for item in second["items"] if item["role"] == "user"] == [["caller-2"]]
-    assert len(second["responses"]) == 1, "it greeted again, or never answered"
+    assert first["items"][0]["text"] == GREETING
+    known = [(item["role"], item["text"]) for item in second["items"]]
+    assert [each for each in known if each[0] != "system"] == [
+        ("assistant", GREETING),
+        ("user", QUESTION),
+        ("assistant", ANSWER),
+    ]
+    assert "system" in [role for role, _ in known]
 
 
 async def test_a_call_survives_the_sudden_death_of_its_worker(stack: Stack) -> None:
@@ -145,7 +148,7 @@ async def test_a_call_is_handed_over_by_hand(stack: Stack) -> None:
         assert (taken["edge_id"], taken["talker_id"]) == (call["edge_id"], call["talker_id"])
         assert done["epoch"] > taken["epoch"]
 
-    told = await call_during(stack, hand_over)
+    told = await call_during(stack, hand_over, pause_ms=2_500)
     assert_the_conversation_took_place(told)
     assert_the_second_session_knew(told)
 
@@ -154,30 +157,25 @@ async def test_a_drained_worker_gives_its_call_away_and_ends_well(stack: Stack) 
     names: list[str] = []
 
     async def drain(call: Event) -> None:
-        names.append((await stack.process(call["talker_id"]))["name"])
-        command = await stack.trunkline("drain", names[0])
-        assert command.named("draining")[0]["calls"] == 1
+        command = await stack.trunkline("drain", call["talker_id"][:-4])
+        (taken,) = command.named("draining")
+        assert (taken["process_id"], taken["calls"]) == (call["talker_id"], 1)
         assert command.events[-1] == {"event": "drained", "process_id": call["talker_id"]}
-        assert (await stack.the_call())["talker_id"] != call["talker_id"]
+        names.append(taken["name"])
 
-    told = await call_during(stack, drain)
+    told = await call_during(stack, drain, pause_ms=2_500)
     await stack.up.until_event("restarting", process=names[0], code=0)
     assert_the_conversation_took_place(told)
     assert_the_second_session_knew(told)
 
 
 async def test_a_call_survives_the_sudden_death_of_its_edge_with_the_session_it_had(stack: Stack) -> None:
-    edges: list[str] = []
-
     async def kill(call: Event) -> None:
         edge = await stack.process(call["edge_id"])
-        edges.append(edge["process_id"])
         os.kill(edge["pid"], signal.SIGKILL)
         await stack.up.until_event("restarting", process=edge["name"], code=-signal.SIGKILL)
 
     told = await call_during(stack, kill)
     assert_the_conversation_took_place(told)
-    (session,) = told.sessions
-    assert [item["recordings"] for item in session["items"] if item["role"] == "user"] == [["caller-2"]]
-    assert len(session["responses"]) == 2, "a greeting and an answer"
+    assert len(told.sessions) == 1, "its worker lived, and so should its session"
     assert len(told.report["epochs"]) == 2

@@ -29,6 +29,7 @@ class Node:
         self.port, self.route_port, self.http_port = ports
         self._store = store
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_leaving = False
 
     @property
     def url(self) -> str:
@@ -55,6 +56,7 @@ class Node:
             "NATS_LAME_DUCK_GRACE": _LAME_DUCK_GRACE,
             "NATS_LAME_DUCK_DURATION": _LAME_DUCK_DURATION,
         }
+        self._is_leaving = False
         command = (str(NATS_SERVER), "-c", str(CONFIG), "-l", str(self._store.with_suffix(".log")))
         self._process = subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL)
 
@@ -74,7 +76,14 @@ class Node:
 
     def lame_duck(self) -> None:
         """Tell it to leave: it gives its leaderships away, asks its clients to go, and ends once they have."""
+        self._is_leaving = True
         self.send(signal.SIGUSR2)
+
+    def bring_back(self) -> None:
+        """Undo `freeze` and `lame_duck`; a killed one is started by `Cluster.start`."""
+        self.thaw()
+        if self._is_leaving:
+            self.kill()
 
     def send(self, number: signal.Signals) -> None:
         """A signal; nothing happens if it does not run."""
@@ -143,7 +152,7 @@ class Cluster:
     async def heal(self) -> None:
         """Bring back whatever was frozen, killed or sent away."""
         for node in self.nodes:
-            node.thaw()
+            node.bring_back()
         await self.start()
 
     async def all_down(self, for_s: float) -> None:

@@ -98,6 +98,10 @@ class NatsBinary:
         """Let it go on."""
         self._send(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """Let it read its configuration file again."""
+        self._send(signal.SIGHUP)
+
     async def discard(self) -> None:
         """End it for good, frozen or not."""
         await self._end(signal.SIGKILL)

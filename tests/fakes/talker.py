@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 
 from common import audio, ids, pcmu, subjects
 from common.audio import Kind, RawRecord
+from common.conversation import Turn
 from common.messages.base import Message, decode_as
 from common.messages.commands import (
     Adopt,
@@ -237,3 +238,8 @@ async def talking(
         yield talker
     finally:
         await talker.leave()
+
+
+def spoken(cut: CutOver) -> list[Turn]:
+    """What was said, of the conversation that came with a cut."""
+    return [turn for turn in cut.conversation if isinstance(turn, Turn)]

@@ -13,9 +13,23 @@ from nats.aio.msg import Msg
 
 from common import audio, ids, subjects
 from common.audio import Kind, RawRecord
-from common.conversation import Turn
-from common.messages.base import decode_as
-from common.messages.commands import Clear, CutOver, EdgeCommand, HandoverPlease, Heard, Ready, Release
+from common.messages.base import Message, decode_as
+from common.messages.commands import (
+    Adopt,
+    Adopted,
+    Clear,
+    CutOver,
+    Drain,
+    EdgeCommand,
+    HandoverPlease,
+    Heard,
+    Ready,
+    Release,
+    Standing,
+    StandingAsked,
+    TakeOver,
+    WhoCarries,
+)
 from common.messages.facts import AnyFact, Fact
 from common.messages.heartbeat import Heartbeat
 from common.messages.offers import Accepted, HandoverReason, Offer, OfferAnswer, Refused
@@ -38,16 +52,24 @@ class Leg:
     call_id: str
     epoch: int = 1
     clock_ms: int = 0
-    is_granted: bool = True
+    cut: CutOver = field(default_factory=lambda: CutOver(is_granted=True))
+    """What `Ready` is answered with, but for the leg's clock."""
+    replay: bytes = b""
+    """What the caller has said up to `clock_ms` without it having become a fact: sent at the cut."""
+    is_current: bool | None = None
+    """What `StandingAsked` is answered; None: nothing."""
     is_deaf: bool = False
     """True: clears are not answered."""
     records: list[RawRecord] = field(default_factory=list)
     readies: list[Ready] = field(default_factory=list)
     clears: list[Clear] = field(default_factory=list)
     wishes: list[HandoverPlease] = field(default_factory=list)
+    standings: list[StandingAsked] = field(default_factory=list)
+    still_playing: Heard = field(default_factory=Heard)
+    """What a clear finds of the talker before."""
     began: dict[str, float] = field(default_factory=dict)
     current_item: str = ""
-    cut: list[Heard] = field(default_factory=list)
+    cleared: list[Heard] = field(default_factory=list)
 
     def of(self, kind: Kind) -> list[RawRecord]:
         return [record for record in self.records if record[4] == kind]
@@ -88,12 +110,13 @@ class Leg:
         """What a carrier that plays in real time has played of the last item."""
         item_id = self.current_item
         if item_id not in self.began:
-            return Heard()
+            heard, self.still_playing = self.still_playing, Heard()
+            return heard
         heard_ms = round((time.monotonic() - self.began.pop(item_id)) * 1000)
         if heard_ms >= self.audio_ms(item_id):
             return Heard()
-        self.cut.append(Heard(item_id=item_id, heard_ms=heard_ms))
-        return self.cut[-1]
+        self.cleared.append(Heard(item_id=item_id, heard_ms=heard_ms))
+        return self.cleared[-1]
 
 
 class EdgeStandIn:
@@ -109,8 +132,10 @@ class EdgeStandIn:
         self.talker_id = ""
 
     async def start(self) -> None:
-        await self.client.subscribe(subjects.edge(self.edge_id), cb=self._on_command)
-        await self.client.subscribe(subjects.agent_audio(self.edge_id), cb=self._on_audio)
+        self._subscriptions = [
+            await self.client.subscribe(subjects.edge(self.edge_id), cb=self._on_command),
+            await self.client.subscribe(subjects.agent_audio(self.edge_id), cb=self._on_audio),
+        ]
         await self.client.subscribe(subjects.ALL_FACTS, cb=self._on_fact)
         await self.client.subscribe(subjects.ALL_OUTCOMES, cb=self._on_outcome)
         await self.client.subscribe(subjects.heartbeats_of("realtime_worker"), cb=self._on_heartbeat)
@@ -123,13 +148,15 @@ class EdgeStandIn:
         *,
         profile: AgentProfile = PROFILE,
         reason: HandoverReason = HandoverReason.START,
-        conversation: tuple[Turn, ...] = (),
         call_id: str = "",
         epoch: int = 1,
-        is_granted: bool = True,
+        clock_ms: int = 0,
+        replay: bytes = b"",
+        **cut: Any,
     ) -> tuple[Leg, Accepted | Refused]:
-        """Offer a call to the pool."""
-        leg = Leg(call_id or ids.new_id("call"), epoch, is_granted=is_granted)
+        """Offer a call to the pool. `cut`: what `Ready` is answered with."""
+        answer_to_ready = CutOver(**({"is_granted": True} | cut))
+        leg = Leg(call_id or ids.new_id("call"), epoch, clock_ms, answer_to_ready, replay)
         self.legs[ids.call_key(leg.call_id)] = leg
         offer = Offer(
             call_id=leg.call_id,
@@ -137,7 +164,6 @@ class EdgeStandIn:
             epoch=epoch,
             reason=reason,
             profile=profile,
-            conversation=conversation,
         )
         answer = decode_as(OfferAnswer, (await self.request(offer.encode())).data)
         self.talker_id = answer.talker_id
@@ -157,14 +183,67 @@ class EdgeStandIn:
     async def be_silent(self, leg: Leg, ms: int, *, pace: float = 1.0) -> None:
         await self.speak(leg, SILENCE * (ms * 8), pace=pace)
 
+    async def send_record(self, leg: Leg, at_ms: int, pcmu: bytes) -> None:
+        """Caller audio of any length, of any time."""
+        record = (ids.call_key(leg.call_id), leg.epoch, 1, at_ms, int(Kind.AUDIO), pcmu)
+        await self.client.publish(subjects.caller_audio(self.talker_id), audio.encode([record]))
+
+    async def cut_over(self, leg: Leg, cut: CutOver) -> None:
+        """The quiet moment has come."""
+        leg.cut = cut
+        await self.tell(TakeOver(call_id=leg.call_id, epoch=leg.epoch, cut=self._cut(leg)))
+        await self._replay(leg)
+
+    def _cut(self, leg: Leg) -> CutOver:
+        return leg.cut.model_copy(update={"leg_clock_ms": leg.clock_ms})
+
+    async def _replay(self, leg: Leg) -> None:
+        """As an edge replays its ring: up to a second in one record."""
+        pcmu, leg.replay = leg.replay, b""
+        began_ms = leg.clock_ms - len(pcmu) // 8
+        for start in range(0, len(pcmu), 8_000):
+            await self.send_record(leg, began_ms + start // 8, pcmu[start : start + 8_000])
+
+    async def adopt(self, leg: Leg, from_edge: "EdgeStandIn", **changes: Any) -> Adopted:
+        """Take over the call of an edge that died: the talker goes on for this one."""
+        adopt = Adopt(
+            **{
+                "call_id": leg.call_id,
+                "epoch": leg.epoch,
+                "new_epoch": leg.epoch + 1,
+                "edge_id": self.edge_id,
+                "leg_clock_ms": leg.clock_ms,
+            }
+            | changes
+        )
+        self.talker_id = from_edge.talker_id
+        answer = Adopted.decode((await self.ask(adopt)).data)
+        if answer.is_adopted:
+            from_edge.legs.pop(ids.call_key(leg.call_id), None)
+            leg.epoch, leg.clock_ms = adopt.new_epoch, answer.leg_clock_ms
+            leg.records = []
+            self.legs[ids.call_key(leg.call_id)] = leg
+        return answer
+
+    async def ask(self, command: Message) -> Msg:
+        return await self.client.request(subjects.talker(self.talker_id), command.encode(), timeout=2)
+
+    async def tell(self, command: Message) -> None:
+        await self.client.publish(subjects.talker(self.talker_id), command.encode())
+
+    async def die(self) -> None:
+        """Stop listening, as a process that was killed."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        await self.client.flush()
+
     async def send_frame(self, leg: Leg, pcmu: bytes, *, epoch: int | None = None) -> None:
         record = (ids.call_key(leg.call_id), epoch or leg.epoch, 1, leg.clock_ms, int(Kind.AUDIO), pcmu)
         leg.clock_ms += FRAME_MS
         await self.client.publish(subjects.caller_audio(self.talker_id), audio.encode([record]))
 
     async def release(self, leg: Leg) -> None:
-        release = Release(call_id=leg.call_id, epoch=leg.epoch, reason="test")
-        await self.client.publish(subjects.talker(self.talker_id), release.encode())
+        await self.tell(Release(call_id=leg.call_id, epoch=leg.epoch, reason="test"))
 
     async def ready(self, leg: Leg) -> Ready:
         await until(lambda: leg.readies)
@@ -177,21 +256,32 @@ class EdgeStandIn:
 
     async def _on_command(self, message: Msg) -> None:
         command = decode_as(EdgeCommand, message.data)
+        assert not isinstance(command, WhoCarries | Drain), "nothing a talker says"
         leg = self.legs[ids.call_key(command.call_id)]
+        assert command.epoch == leg.epoch, "a command of an epoch that is over"
         match command:
             case Ready():
                 leg.readies.append(command)
-                await message.respond(CutOver(is_granted=leg.is_granted, leg_clock_ms=leg.clock_ms).encode())
+                await message.respond(self._cut(leg).encode())
+                if leg.cut.is_granted:
+                    await self._replay(leg)
             case Clear():
                 leg.clears.append(command)
                 if not leg.is_deaf:
                     await message.respond(leg.clear().encode())
             case HandoverPlease():
                 leg.wishes.append(command)
+                await message.respond(b"")
+            case StandingAsked():
+                leg.standings.append(command)
+                if leg.is_current is not None:
+                    await message.respond(Standing(is_current=leg.is_current).encode())
 
     async def _on_audio(self, message: Msg) -> None:
         for record in audio.decode(message.data):
-            self.legs[record[0]].take(record)
+            leg = self.legs[record[0]]
+            assert record[1] == leg.epoch, "audio of an epoch that is over"
+            leg.take(record)
 
     async def _on_fact(self, message: Msg) -> None:
         self.facts.append(decode_as(Fact, message.data))

@@ -49,7 +49,7 @@ async def test_a_call_is_greeted_understood_answered_and_can_be_interrupted(stag
         answered = leg.items[1]
         await edge.speak(leg, load("caller-5").pcmu)
         await edge.be_silent(leg, 900)
-        (cut,) = (each for each in leg.cut if each.item_id == answered)
+        (cut,) = (each for each in leg.cleared if each.item_id == answered)
         session = await on.session()
         assert {"item_id": answered, "audio_end_ms": cut.heard_ms}.items() <= session["truncations"][-1].items()
         assert session["refused"] == []
@@ -117,7 +117,7 @@ async def test_a_running_call_is_taken_over_without_another_greeting(stage: Stag
         Turn(speaker="caller", item_id="x" * 40, text="When do you open?", start_ms=2_500, end_ms=4_000),
     )
     async with stage() as on:
-        leg, _ = await on.edge.offer(conversation=said, reason=HandoverReason.TALKER_LOST, epoch=4)
+        leg, _ = await on.edge.offer(reason=HandoverReason.TALKER_LOST, epoch=4, conversation=said)
         await on.edge.ready(leg)
         await until(lambda: leg.of(Kind.ITEM_END))
         items = (await on.session())["items"]

@@ -6,21 +6,33 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+NONE = {"p50": None, "p99": None, "max": None}
 ROW = {
-    "fault": "worker kill -9",
+    "fault": "worker_kill",
+    "what": "kill -9 of a worker",
     "offered": 50,
     "held": 50,
     "lost": 0,
+    "affected": 13,
     "gap_ms": {"p50": 0.4, "p99": 310.2, "max": 322.0},
     "notice_ms": {"p50": 5.0, "p99": 8.0, "max": 9.0},
     "asked_ms": {"p50": 9.0, "p99": 30.0, "max": 41.0},
-    "ready_ms": None,
+    "ready_ms": NONE,
+    "speaking_ms": NONE,
+    "reattached_ms": NONE,
     "double_talk_frames": 0,
     "items_missing": 0,
     "tools_twice": 0,
     "leaked": 0,
+    "marks": [{"column": "asked_ms", "statistic": "p99", "at_most_ms": 50, "measured_ms": 30.0, "is_met": True}],
 }
-LOSING = ROW | {"fault": "edge kill -9", "held": 49, "lost": 1, "double_talk_frames": 3}
+SLOW = {"column": "gap_ms", "statistic": "p99", "at_most_ms": 300, "measured_ms": 310.2, "is_met": False}
+LOSING = ROW | {"what": "kill -9 of an edge", "held": 49, "lost": 1, "double_talk_frames": 3, "marks": [SLOW]}
+
+
+def report(*rows: object) -> object:
+    settings = {"calls": 50, "workers": 4, "edges": 2, "warm_sessions": 20}
+    return {"machine": {"cores": 2, "python": "3.11.7"}, "seed": 7, "settings": settings, "rows": rows}
 
 
 def fill(directory: Path, figures: object, page: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -33,18 +45,21 @@ def fill(directory: Path, figures: object, page: str | None = None) -> subproces
 
 
 def test_every_fault_is_a_row_and_what_went_wrong_stands_out(tmp_path: Path) -> None:
-    assert fill(tmp_path, {"seed": 7, "rows": [ROW, LOSING]}).returncode == 0
+    done = fill(tmp_path, report(ROW, LOSING))
+    assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.md").read_text()
-    spreads = "0 / 310 / 322 | 5 / 8 / 9 | 9 / 30 / 41 | – | –"
-    assert f"| worker kill -9 | 50 of 50 | {spreads} | 0 | 0 | 0 | 0 |" in page
-    assert f"| edge kill -9 | 49 of 50, **1 lost** | {spreads} | **3** | 0 | 0 | 0 |" in page
-    assert "seed 7." in page
+    spreads = "13 | 0 / 310 / 322 | 5 / 8 / 9 | 9 / 30 / 41 | – | – | –"
+    assert f"| kill -9 of a worker | 50 of 50 | {spreads} | 0 | 0 | 0 | 0 |" in page
+    assert f"| kill -9 of an edge | 49 of 50, **1 lost** | {spreads} | **3** | 0 | 0 | 0 |" in page
+    assert "50 calls, 4 workers, 2 edges, 20 warm sessions; 2 cores shared by all, Python 3.11.7, seed 7." in page
+    assert "* kill -9 of an edge: gap p99 310 ms, at most 300 wanted\n" in page
+    assert page.count(" wanted") == 1
 
 
 def test_new_figures_replace_the_old_ones_and_nothing_else(tmp_path: Path) -> None:
-    assert fill(tmp_path, [ROW]).returncode == 0
+    assert fill(tmp_path, report(ROW)).returncode == 0
     once = (tmp_path / "page.md").read_text()
-    assert fill(tmp_path, [ROW], page=once).returncode == 0
+    assert fill(tmp_path, report(ROW), page=once).returncode == 0
     assert (tmp_path / "page.md").read_text() == once
     before = (ROOT / "docs" / "reliability.md").read_text()
     marker = "<!-- chaos table: "
@@ -60,7 +75,7 @@ def test_without_figures_it_says_how_to_make_them(tmp_path: Path) -> None:
 
 
 def test_figures_that_are_none_leave_the_page_as_it_was(tmp_path: Path) -> None:
-    done = fill(tmp_path, {"rows": [{"fault": "x"}]})
+    done = fill(tmp_path, report({"fault": "x"}))
     assert done.returncode == 1
     assert "KeyError" in done.stderr
     assert (tmp_path / "page.md").read_text() == (ROOT / "docs" / "reliability.md").read_text()

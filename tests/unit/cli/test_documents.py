@@ -13,7 +13,6 @@ PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.
     page for page in (ROOT / "docs").rglob("*.md")
 )
 TESTS = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-METRICS = set((ROOT / "tests" / "data" / "metrics.txt").read_text("utf-8").split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

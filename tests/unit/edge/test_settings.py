@@ -12,6 +12,8 @@ GOOD = {
     "TWILIO_AUTH_TOKEN": "an-auth-token-of-twilio",
 }
 
+API_KEY = {"TWILIO_API_KEY_SID": "SK" + "0" * 32, "TWILIO_API_KEY_SECRET": "the-secret-of-an-api-key"}
+
 
 def loaded(monkeypatch: pytest.MonkeyPatch, **environ: str) -> EdgeSettings:
     for name, value in {**GOOD, **environ}.items():
@@ -89,6 +91,9 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, name: str) ->
         ("EDGE_MAX_CALLS", "0"),
         ("EDGE_DRAIN_DEADLINE_S", "-1"),
         ("EDGE_UNAUTHENTICATED_SOCKETS", "0"),
+        ("EDGE_REATTACH_WITHIN_S", "0"),
+        ("TWILIO_API_BASE_URL", "api.twilio.com"),
+        ("TWILIO_API_KEY_SID", "AC" + "0" * 32),
     ],
 )
 def test_what_is_wrong_is_named_and_secrets_are_not_shown(
@@ -104,6 +109,22 @@ def test_a_misspelt_variable_is_refused_with_a_hint(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_secret_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = loaded(monkeypatch, TWILIO_SHARED_KEY="the-secret-of-a-shared-key")
-    assert set(given.secrets) == {"an-auth-token-of-twilio", "the-secret-of-a-shared-key"}
+    given = loaded(monkeypatch, TWILIO_SHARED_KEY="the-secret-of-a-shared-key", **API_KEY)
+    assert set(given.secrets) == {
+        "an-auth-token-of-twilio",
+        "the-secret-of-a-shared-key",
+        "the-secret-of-an-api-key",
+    }
     assert not any(secret in repr(given) for secret in given.secrets)
+
+
+def test_the_rest_api_is_used_with_the_api_key_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(monkeypatch).rest_credentials == ("AC" + "0" * 32, "an-auth-token-of-twilio")
+    assert loaded(monkeypatch, **API_KEY).rest_credentials == ("SK" + "0" * 32, "the-secret-of-an-api-key")
+
+
+@pytest.mark.parametrize("name", API_KEY)
+def test_half_an_api_key_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    message = refused(monkeypatch, **{name: API_KEY[name]})
+    assert "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET: give both or neither" in message
+    assert API_KEY["TWILIO_API_KEY_SECRET"] not in message

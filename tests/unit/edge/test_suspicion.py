@@ -210,6 +210,23 @@ def test_a_talker_that_is_still_not_there_when_the_bus_has_settled_is_asked_and_
     assert edge.holds == [Doubt.BUS_EVENT, None]
 
 
+def test_a_talker_nobody_could_find_since_before_the_bus_settled_is_lost_for_that() -> None:
+    edge = Observer("a", beating=("b",))
+    edge.feed(BusChanged(is_well=True))
+    edge.run(SETTLES_WITHIN_S - 0.01)
+    edge.feed(NobodyThere("a"))
+    edge.run(ANSWER_WITHIN_S)
+    assert edge.lost == {"a": Evidence.NO_RESPONDERS}
+
+
+def test_another_event_of_the_bus_begins_everything_anew() -> None:
+    edge = Observer("a", "b")
+    edge.run(1.0)
+    assert edge.core.held == {"a", "b"}
+    edge.feed(BusChanged(is_well=True))
+    assert (edge.core.held, edge.core.suspected) == (frozenset(), frozenset())
+
+
 def test_silence_counts_only_once_the_bus_has_settled() -> None:
     edge = Observer("a", beating=("b", "c", "d"))
     edge.feed(BusChanged(is_well=True))
@@ -240,6 +257,22 @@ def test_a_bus_that_does_not_carry_our_own_message_is_at_fault_itself() -> None:
     edge.has_bus = True
     edge.run(0.5)
     assert edge.lost == {"a": Evidence.SILENCE}
+
+
+def test_answers_that_were_late_move_no_subscription_but_make_silence_before_them_void() -> None:
+    edge = Observer("a", "b")
+    edge.run(0.1)
+    edge.feed(BusChanged(is_well=False, has_moved=False))
+    edge.run(0.4)
+    assert edge.core.held == {"a", "b"}
+    edge.feed(BusChanged(is_well=True, has_moved=False))
+    assert edge.core.suspected == frozenset()
+    edge.feed(NobodyThere("b"))
+    assert edge.lost == {"b": Evidence.NO_RESPONDERS}
+    edge.run(NOTICED_WITHIN_S - 0.01)
+    assert "a" not in edge.lost
+    edge.run(0.02)
+    assert edge.lost["a"] is Evidence.SILENCE
 
 
 # --- ourselves --------------------------------------------------------------------------------------------------------
@@ -330,3 +363,19 @@ def test_a_hold_ends_as_soon_as_the_held_show_life() -> None:
     assert edge.core.is_holding
     edge.feed(ShowedLife("b"))
     assert edge.holds == [Doubt.MASS_SILENCE, None]
+
+
+def test_a_hold_that_is_over_holds_nobody_who_falls_silent_later() -> None:
+    edge = Observer("a", "b")
+    edge.run(1.0)
+    edge.feed(ShowedLife("a"))
+    edge.beating = ("b",)
+    edge.run(1.0)
+    assert edge.lost == {"a": Evidence.SILENCE}
+
+
+def test_a_certain_loss_makes_a_silence_after_it_no_mass() -> None:
+    edge = Observer("a", "b")
+    edge.feed(NobodyThere("a"))
+    edge.run(0.5)
+    assert edge.lost == {"a": Evidence.NO_RESPONDERS, "b": Evidence.SILENCE}

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 from pydantic import SecretStr
 
-from common.profile import Sentences
+from common.profile import Sentences, TransferToHuman
 from edge.legs.twilio import twiml
 from edge.settings import EdgeSettings
 
@@ -47,3 +47,30 @@ def test_a_sentence_is_spoken_in_its_language_before_hanging_up() -> None:
 
 def test_a_call_that_is_over_is_hung_up() -> None:
     assert [verb.tag for verb in parsed(twiml.hang_up())] == ["Hangup"]
+
+
+def test_a_caller_who_has_to_wait_hears_a_sentence_and_is_asked_for_again() -> None:
+    sentences = Sentences(one_moment="Moment.", say_language="en-GB")
+    say, pause, redirect = parsed(twiml.hold("https://voice.example.com/again?waits=1", "Moment.", sentences))
+    assert (say.tag, say.attrib, say.text) == ("Say", {"language": "en-GB"}, "Moment.")
+    assert (pause.tag, pause.attrib) == ("Pause", {"length": "2"})
+    assert (redirect.tag, redirect.text) == ("Redirect", "https://voice.example.com/again?waits=1")
+
+
+def test_a_caller_who_waits_on_hears_nothing_new() -> None:
+    assert [verb.tag for verb in parsed(twiml.hold("https://voice.example.com", "", Sentences()))] == [
+        "Pause",
+        "Redirect",
+    ]
+
+
+def test_a_transfer_says_so_dials_and_tells_us_how_it_went() -> None:
+    to = TransferToHuman(number="+15550100300", ring_s=20)
+    say, dial = parsed(twiml.transfer(SETTINGS, to, Sentences(transferring="Wait.")))
+    assert (say.tag, say.text) == ("Say", "Wait.")
+    assert dial.attrib == {
+        "action": "https://voice.example.com/base/twilio/transferred",
+        "method": "POST",
+        "timeout": "20",
+    }
+    assert [(each.tag, each.text) for each in dial] == [("Number", "+15550100300")]

@@ -17,6 +17,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.profile import AgentProfile, Limits, SemanticVad, ServerVad, Transcription
 from realtime_worker.backends.port import (
+    AddToolCall,
+    AddToolOutput,
     AddTurn,
     CancelResponse,
     CommandName,
@@ -60,6 +62,10 @@ COMMANDS: tuple[SpeechCommand, ...] = (
     AddTurn("agent", "Good morning.", "item_2"),
     AddTurn("system", "Carry on."),
     AddTurn("caller", "An id that is too long.", "x" * 33),
+    AddTurn("agent", "As heard.", "item_2_heard", after="item_1"),
+    AddTurn("agent", "The first.", after=""),
+    AddToolCall("call_1", "list_tasks", "{}", "item_7"),
+    AddToolOutput("call_1", "[]", "item_7_output"),
     Respond(),
     Respond("Say exactly this."),
     CancelResponse("resp_1"),
@@ -135,11 +141,33 @@ def test_semantic_turn_detection_carries_only_its_own_fields() -> None:
     }
 
 
-def test_an_item_id_the_api_would_refuse_is_left_out() -> None:
+def test_an_id_the_api_would_refuse_becomes_a_short_one_always_the_same() -> None:
     events = ClientEvents()
     assert events.build(AddTurn("caller", "a", "x" * 32))["item"]["id"] == "x" * 32
-    assert "id" not in events.build(AddTurn("caller", "a", "x" * 33))["item"]
     assert "id" not in events.build(AddTurn("caller", "a"))["item"]
+    short = events.build(AddTurn("caller", "a", "x" * 33))["item"]["id"]
+    assert len(short) == 32
+    assert events.build(AddTurn("caller", "b", "y" * 33))["item"]["id"] != short
+    assert events.build(DeleteItem("x" * 33))["item_id"] == short
+    assert events.build(Truncate("x" * 33, 1))["item_id"] == short
+    assert events.build(AddTurn("agent", "b", after="x" * 33))["previous_item_id"] == short
+
+
+def test_a_turn_can_be_put_where_another_was() -> None:
+    events = ClientEvents()
+    assert "previous_item_id" not in events.build(AddTurn("agent", "a"))
+    assert events.build(AddTurn("agent", "a", after="item_1"))["previous_item_id"] == "item_1"
+    assert events.build(AddTurn("agent", "a", after=""))["previous_item_id"] == "root"
+
+
+def test_a_tool_call_and_its_output_belong_together() -> None:
+    events = ClientEvents()
+    call = events.build(AddToolCall("c" * 40, "list_tasks", '{"day": 1}', "item_7"))["item"]
+    output = events.build(AddToolOutput("c" * 40, "[]"))["item"]
+    assert (call["type"], call["name"], call["arguments"]) == ("function_call", "list_tasks", '{"day": 1}')
+    assert (output["type"], output["output"]) == ("function_call_output", "[]")
+    assert call["call_id"] == output["call_id"]
+    assert len(call["call_id"]) <= 32
 
 
 def test_what_the_agent_said_is_seeded_as_output_and_the_rest_as_input() -> None:

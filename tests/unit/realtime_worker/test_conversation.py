@@ -1,23 +1,16 @@
 """The conversation of one call with its speech session, event by event."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 
 from common.audio import Kind
-from common.messages.facts import CallerSaid, TurnStarted, UsageReported
+from common.messages.facts import CallerSaid, TurnEnded, TurnStarted, UsageReported
 from common.messages.offers import HandoverReason
-from common.profile import ServerVad
 from realtime_worker.backends import port
 from realtime_worker.backends.port import DeleteItem, ProviderError, Respond, Severity, Truncate
-from realtime_worker.core.conversation import SpeechConversation
 from realtime_worker.core.floor import Floor
-from realtime_worker.core.leg_clock import LegClock
-from realtime_worker.core.subject import Patience, Subject
 from realtime_worker.core.vocabulary import (
     AskHandover,
-    BecameTalker,
+    AskStanding,
     CarrierCleared,
     ClearCarrier,
     ClearLost,
@@ -25,100 +18,32 @@ from realtime_worker.core.vocabulary import (
     CountProviderError,
     CountTruncateError,
     End,
-    Event,
-    NoteBargeIn,
+    LetAudioThrough,
     ReportResponse,
     SendRecord,
+    StandingTold,
     Tick,
-    WriteFact,
 )
-
-
-def about(value: float, give: float = 1e-6) -> Any:
-    """`pytest.approx` where a float is declared."""
-    return pytest.approx(value, abs=give)
-
-
-OUTAGE = ProviderError("server_error", Severity.UNAVAILABLE)
-NO_CREDIT = ProviderError("insufficient_quota", Severity.REJECTED, ends_session=True)
-SECOND_OF_AUDIO = bytes(8_000)
-STOPPED = NoteBargeIn(about(0.05))
-
-
-@dataclass
-class Call:
-    """A conversation with a clock that a test moves."""
-
-    now: float = 100.0
-    clock: LegClock = field(default_factory=LegClock)
-    done: list[Command] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        subject = Subject("call-1", 3, "gpt-realtime-2.1", ServerVad(prefix_padding_ms=300, silence_duration_ms=500))
-        self.core = SpeechConversation(subject, self.clock, Patience(), self.now)
-
-    def feed(self, *events: Event, after_s: float = 0.0) -> list[Command]:
-        """Feed events and keep what came of them."""
-        self.now += after_s
-        commands = [command for event in events for command in self.core.feed(event, self.now)]
-        self.done += commands
-        return commands
-
-    def hear(self, ms: int) -> None:
-        """Caller audio goes to the session; time passes with it."""
-        for _ in range(ms // 20):
-            self.clock.sent(self.clock.leg_ms, 160)
-        self.now += ms / 1000
-
-    def wait(self, seconds: float) -> list[Command]:
-        """Let time pass, with a tick whenever one is asked for."""
-        end, before = self.now + seconds, len(self.done)
-        while (due := self.core.next_deadline()) <= end:
-            assert due >= self.now or due <= self.now
-            self.now = max(self.now, due)
-            self.hear(20)
-            self.feed(Tick())
-        self.now = end
-        return self.done[before:]
-
-    def say(self, response: str = "r1", item: str = "a1", pcmu: bytes = SECOND_OF_AUDIO) -> list[Command]:
-        """The model speaks, in one piece."""
-        return self.feed(port.ResponseStarted(response), port.AgentAudio(response, item, pcmu))
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [command for command in self.done if isinstance(command, kind)]
-
-    def facts(self, kind: type[Any]) -> list[Any]:
-        return [command.fact for command in self.of(WriteFact) if isinstance(command.fact, kind)]
-
-
-def talking(**changes: Any) -> Call:
-    """A call whose greeting has been said by the model and, for all we know, still plays."""
-    call = Call(**changes)
-    call.feed(BecameTalker(Respond("Say hello.")))
-    call.say("r1", "a1")
-    call.feed(port.AgentAudioEnded("r1", "a1"), port.ResponseEnded("r1", "completed"))
-    call.hear(2_000)
-    return call
-
-
-def asking() -> Call:
-    """A call whose caller has asked something and waits."""
-    call = talking()
-    call.feed(port.CallerSpeechStarted("c1", 1_000))
-    call.hear(1_000)
-    call.feed(port.CallerSpeechStopped("c1", 2_900))
-    call.done.clear()
-    return call
-
+from unit.realtime_worker.rig import (
+    GREETING,
+    NEW,
+    NO_CREDIT,
+    OUTAGE,
+    SECOND_OF_AUDIO,
+    STOPPED,
+    Call,
+    about,
+    asking,
+    talking,
+)
 
 # --- the agent speaks -----------------------------------------------------------------------------------------------
 
 
 def test_the_opening_is_asked_for_when_we_become_the_talker() -> None:
     call = Call()
-    assert call.feed(BecameTalker(Respond("Say hello."))) == [Respond("Say hello.")]
-    assert call.feed(BecameTalker(None)) == []
+    assert call.feed(NEW) == [GREETING, LetAudioThrough(0)]
+    assert call.feed(NEW) == []
 
 
 def test_an_item_is_announced_once_then_its_audio_and_words_and_its_end() -> None:
@@ -191,6 +116,14 @@ def test_speech_is_a_fact_at_once() -> None:
     call.feed(port.CallerSpeechStarted("c1", 1_000))
     (started,) = call.facts(TurnStarted)
     assert (started.speaker, started.item_id, started.at_ms) == ("caller", "c1", 1_300)
+
+
+def test_the_end_of_a_turn_is_a_fact_before_its_words_are() -> None:
+    call = talking()
+    call.feed(port.CallerSpeechStarted("c1", 1_000))
+    call.hear(1_000)
+    call.feed(port.CallerSpeechStopped("c1", 2_900))
+    assert [(fact.item_id, fact.end_ms, fact.epoch) for fact in call.facts(TurnEnded)] == [("c1", 2_400, 3)]
 
 
 # --- barge-in -------------------------------------------------------------------------------------------------------
@@ -336,7 +269,7 @@ def test_a_refused_truncation_is_counted_and_the_agent_goes_on() -> None:
 
 def test_an_answer_we_asked_for_is_cancelled_if_the_caller_has_begun_meanwhile() -> None:
     call = Call()
-    call.feed(BecameTalker(Respond("Say hello.")), port.CallerSpeechStarted("c1", 0))
+    call.feed(NEW, port.CallerSpeechStarted("c1", 0))
     assert call.feed(port.ResponseStarted("r1")) == [port.CancelResponse("r1")]
     assert call.feed(port.AgentAudio("r1", "a1", SECOND_OF_AUDIO)) == []
 
@@ -371,8 +304,8 @@ def test_a_failed_answer_is_asked_for_again_a_few_times_then_another_talker_is()
 
 def test_a_failed_greeting_is_asked_for_again_in_its_words() -> None:
     call = Call()
-    call.feed(BecameTalker(Respond("Say hello.")), *failed("r1"))
-    assert call.wait(0.3) == [Respond("Say hello.")]
+    call.feed(NEW, *failed("r1"))
+    assert call.wait(0.3) == [GREETING]
 
 
 def test_a_failed_answer_is_not_asked_for_again_once_the_caller_speaks() -> None:
@@ -425,7 +358,7 @@ def test_an_answer_in_time_stops_the_clock() -> None:
 
 def test_a_greeting_that_never_comes_is_noticed() -> None:
     call = Call()
-    call.feed(BecameTalker(Respond("Say hello.")))
+    call.feed(NEW)
     call.wait(4.1)
     assert len(call.of(AskHandover)) == 1
 
@@ -472,9 +405,9 @@ def test_losing_a_race_for_a_response_is_harmless() -> None:
 
 def test_a_refused_request_for_an_answer_counts_as_a_failed_answer() -> None:
     call = Call()
-    call.feed(BecameTalker(Respond("Say hello.")))
+    call.feed(NEW)
     call.feed(port.ErrorReported(ProviderError("invalid_value", Severity.REFUSED), "respond"))
-    assert call.wait(0.3) == [Respond("Say hello.")]
+    assert call.wait(0.3) == [GREETING]
 
 
 def test_garbage_is_counted_and_changes_nothing() -> None:
@@ -493,21 +426,56 @@ def test_a_talker_that_recovers_may_ask_again_later() -> None:
     assert len(call.of(AskHandover)) == 2
 
 
-# --- orphans --------------------------------------------------------------------------------------------------------
+# --- is anybody there -----------------------------------------------------------------------------------------------
 
 
-def test_without_caller_audio_the_session_ends() -> None:
+def test_without_caller_audio_the_edge_is_asked_and_in_the_end_the_session_ends() -> None:
     call = Call()
+    call.feed(NEW)
+    call.say()
+    call.feed(port.AgentAudioEnded("r1", "a1"), port.ResponseEnded("r1", "completed"))
+    asked_at = []
     while not call.of(End):
         call.now = call.core.next_deadline()
-        call.feed(Tick())
+        if AskStanding() in call.feed(Tick()):
+            asked_at.append(call.now)
+            call.feed(StandingTold(None), after_s=0.5)
     assert call.of(End) == [End("no caller audio")]
+    assert asked_at[:3] == [about(103.0), about(106.0), about(109.0)]
     assert 130.0 <= call.now <= 134.0
 
 
-def test_with_caller_audio_it_does_not() -> None:
-    call = Call()
+def test_an_edge_that_confirms_us_is_believed() -> None:
+    call = talking()
+    for _ in range(60):
+        call.now = call.core.next_deadline()
+        if AskStanding() in call.feed(Tick()):
+            call.feed(StandingTold(True))
+    assert call.of(End) == []
+
+
+def test_a_talker_that_was_superseded_without_a_word_ends() -> None:
+    call = talking()
+    assert call.feed(StandingTold(False)) == [End("superseded")]
+
+
+def test_with_caller_audio_nobody_is_asked() -> None:
+    call = talking()
     for _ in range(200):
         call.hear(1_000)
         call.feed(Tick())
-    assert call.of(End) == []
+    assert call.of(End) == call.of(AskStanding) == []
+
+
+def test_a_session_that_grows_old_asks_to_be_replaced_until_it_is() -> None:
+    call = talking(retire_at=150.0)
+    call.wait(47.0)
+    assert call.of(AskHandover) == []
+    call.wait(65.0)
+    assert call.of(AskHandover) == [AskHandover(HandoverReason.SESSION_AGE)] * 3
+
+
+def test_a_candidate_neither_ages_nor_misses_anybody() -> None:
+    call = Call(retire_at=101.0)
+    assert call.core.next_deadline() == float("inf")
+    assert call.feed(Tick(), after_s=500) == []

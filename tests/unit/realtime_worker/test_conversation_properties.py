@@ -6,11 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.audio import MAX_PAYLOAD_BYTES, Kind, encode
-from common.profile import SemanticVad, ServerVad, TurnDetection
+from common.conversation import ToolTurn, Turn
+from common.messages.commands import CutOver
+from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
 from realtime_worker.backends import port
 from realtime_worker.backends.port import DeleteItem, ProviderError, Respond, Severity, Truncate
+from realtime_worker.core.caller_audio import CallerAudio
 from realtime_worker.core.conversation import SpeechConversation
-from realtime_worker.core.leg_clock import LegClock
+from realtime_worker.core.phase import Phase
 from realtime_worker.core.subject import Patience, Subject
 from realtime_worker.core.vocabulary import (
     AskHandover,
@@ -19,8 +22,11 @@ from realtime_worker.core.vocabulary import (
     ClearCarrier,
     ClearLost,
     Event,
+    ReplayEnded,
     SendRecord,
+    StandingTold,
     Tick,
+    WasAdopted,
 )
 
 RESPONSES = st.sampled_from(["r1", "r2", "r3"])
@@ -49,9 +55,43 @@ SPEECH = st.one_of(
     st.just(port.SessionConfigured()),
     st.just(port.SessionOpened("s")),
 )
+AGENT = AgentProfile(name="desk", greeting="Hello.", instructions="Be kind.")
+SAID = st.builds(
+    Turn,
+    speaker=st.sampled_from(["caller", "agent"]),
+    item_id=st.sampled_from(["s1", "s2", "s3"]),
+    text=st.text(max_size=6),
+    start_ms=st.integers(0, 9_000),
+    end_ms=st.integers(0, 9_000),
+    is_unfinished=st.booleans(),
+)
+DONE = st.builds(
+    ToolTurn,
+    item_id=st.just("t1"),
+    tool_call_id=st.just("call_1"),
+    name=st.just("list_tasks"),
+    arguments=st.just("{}"),
+    start_ms=st.integers(0, 9_000),
+    output=st.none() | st.just("[]"),
+)
+CUTS = st.builds(
+    BecameTalker,
+    st.builds(
+        CutOver,
+        is_granted=st.just(True),
+        leg_clock_ms=st.integers(0, 9_000),
+        conversation=st.lists(SAID | DONE, max_size=4).map(tuple),
+        omitted_turns=st.integers(0, 2),
+        instructions=st.none() | st.just("Be brief."),
+    ),
+    st.booleans(),
+)
 LOCAL = st.one_of(
     st.just(Tick()),
-    st.just(BecameTalker(Respond("hello"))),
+    CUTS,
+    st.just(ReplayEnded()),
+    st.builds(WasAdopted, st.integers(2, 9), st.frozensets(ITEMS), st.floats(0, 10)),
+    st.builds(StandingTold, st.sampled_from([None, True])),
     st.tuples(st.sampled_from(["a1", "a2", "a3", "zz", None]), st.integers(-50, 100_000)),
     st.just("clear lost"),
     st.integers(0, 60).map(lambda frames: frames * 20),
@@ -64,8 +104,9 @@ class Checked:
 
     def __init__(self, detection: TurnDetection) -> None:
         self.now = 0.0
-        self.clock = LegClock()
-        self.core = SpeechConversation(Subject("call-1", 1, "m", detection), self.clock, Patience(), 0.0)
+        self.audio = CallerAudio(0.0)
+        agent = AGENT.model_copy(update={"turn_detection": detection})
+        self.core = SpeechConversation(Subject("call-1", 1, "m", agent), self.audio, Patience(), 0.0)
         self.sequence = 0
         self.sent_bytes: defaultdict[str, int] = defaultdict(int)
         self.kept_ms: dict[str, int] = {}
@@ -73,12 +114,15 @@ class Checked:
         self.item = ""
         self.clears: list[ClearCarrier] = []
         self.asked = 0
+        self.responds = 0
 
     def do(self, step: object) -> None:
         match step:
             case int():
                 for _ in range(step // 20):
-                    self.clock.sent(self.clock.leg_ms + (step % 7) * 20, 160)
+                    at_ms = self.audio.clock.leg_ms + (step % 7) * 20
+                    self.audio.repeated(at_ms, 160, self.now)
+                    self.audio.clock.sent(at_ms, 160)
                 self.now += step / 1000
             case (str() | None as item_id, int() as heard_ms):
                 if self.clears:
@@ -90,6 +134,7 @@ class Checked:
                 self.feed(step)  # type: ignore[arg-type]
 
     def feed(self, event: Event) -> None:
+        before = self.core.phase
         recent = event.item_id if isinstance(event, (port.AgentAudio, port.AgentText)) else ""
         for command in self.core.feed(event, self.now):
             match command:
@@ -107,6 +152,10 @@ class Checked:
                     self.clears.append(command)
                 case AskHandover():
                     self.asked += 1
+                case Respond():
+                    self.responds += 1
+                    assert self.core.phase is not Phase.REPLAYING
+                    assert before is Phase.TALKING or not isinstance(event, Tick)
         assert self.core.next_deadline() > self.now or isinstance(event, Tick) is False
 
     def check_record(self, record: SendRecord, item_id: str) -> None:
@@ -135,11 +184,25 @@ def test_any_order_of_events_keeps_every_promise(detection: TurnDetection, steps
         checked.do(step)
 
 
+@given(CUTS, st.lists(SPEECH | LOCAL, max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_a_talker_that_settles_asks_for_one_answer_at_most(cut: BecameTalker, steps: list[object]) -> None:
+    """In whatever order things come while the call is told, replayed and confirmed."""
+    checked = Checked(ServerVad())
+    checked.do(cut)
+    while checked.core.phase in (Phase.REPLAYING, Phase.SETTLING):
+        checked.do(steps.pop() if steps else ReplayEnded())
+        if not steps:
+            checked.do(port.SessionConfigured())
+    assert checked.responds <= 1
+
+
 @given(st.lists(SPEECH, max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_a_caller_who_waits_is_never_forgotten(steps: list[object]) -> None:
     """After any history: a turn that gets no voice has asked for another talker within the patience."""
     checked = Checked(ServerVad())
+    checked.do(BecameTalker(CutOver(is_granted=True), answers_by_itself=True))
     for step in steps:
         checked.do(step)
     checked.do(port.CallerSpeechStarted("cx", 0))

@@ -34,3 +34,12 @@ def test_a_call_may_come_back_with_its_next_epoch_before_the_old_one_is_gone() -
     slots.free("a", 1)
     slots.free("a", 1)
     assert len(slots) == 1
+
+
+def test_a_call_that_goes_on_under_another_epoch_keeps_its_slot() -> None:
+    slots = Slots(1)
+    assert slots.take("call-1", 3) is None
+    slots.rename("call-1", 3, 4)
+    assert slots.holds("call-1", 4)
+    assert not slots.holds("call-1", 3)
+    assert len(slots) == 1

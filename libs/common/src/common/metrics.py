@@ -77,6 +77,8 @@ TALKER_HOLDS = Counter("trunkline_talker_holds", "Times an edge missed talkers a
 TALKER_NOTICE = Histogram(
     "trunkline_talker_notice_seconds", "Last sign of life of a talker to its loss noticed", buckets=_TAKEOVER_BUCKETS
 )
+HANDOVERS_WISHED = Counter("trunkline_handovers_wished", "Sessions whose talker asked to be replaced", ["reason"])
+ADOPTIONS = Counter("trunkline_adoptions", "Sessions asked to go on with another edge", ["result"])
 WARM_SESSIONS = Gauge("trunkline_warm_sessions", "Speech sessions opened ahead of need")
 
 # --- provider -------------------------------------------------------------------------------------------------------

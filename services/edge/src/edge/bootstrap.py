@@ -1,6 +1,7 @@
 """The edge put together: what exists, in which order it starts, drains and stops."""
 
 import asyncio
+import time
 from typing import Final
 
 import uvicorn
@@ -17,21 +18,27 @@ from common.messages.commands import CatchUp, Drain, EndReason
 from edge.app import public_app
 from edge.call import Surroundings
 from edge.calls import Calls
+from edge.core.neighbours import Neighbours
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.streams import TwilioStreams
 from edge.legs.twilio.token import TokenMint
 from edge.legs.twilio.upgrade import media_upgrades
 from edge.legs.twilio.webhooks import TwilioWebhooks
+from edge.orphans import Orphans
 from edge.profiles import load_profiles
+from edge.reattachment import Reattachment
 from edge.reception import Reception
 from edge.records import RecordFile
 from edge.registry import Registry
+from edge.rescue import Rescue
 from edge.settings import EdgeSettings
 from edge.watch import TalkerWatch
 
 log = logs.get("edge")
 
 HEARTBEAT_EVERY_S: Final = 0.2
+_OTHERS_HEARD_WITHIN_S: Final = 0.5
+"""By then edges that drain at the same moment have said so."""
 _BEFORE_THE_FAULT_S: Final = 0.5
 
 
@@ -49,17 +56,31 @@ class Edge:
         self._audio = Batcher(self._bus, "caller", lambda: tick_s(len(self._calls)), self._undelivered)
         self._registry = Registry(self._bus, self.edge_id, self._has, self._lost_call)
         around = Surroundings(
-            self.edge_id, self._bus, self._facts, self._audio, self._registry, settings.edge_reattach_within_s, self._is_held
+            self.edge_id,
+            self._bus,
+            self._facts,
+            self._audio,
+            self._registry,
+            settings.edge_reattach_within_s,
+            self._is_held,
         )
-        self._calls = Calls(around, RecordFile(settings.edge_call_records), self._on_drain)
+        records = RecordFile(settings.edge_call_records, self._registry.recorded)
+        self._calls = Calls(around, records, self._on_drain)
+        self._neighbours = Neighbours(self.edge_id)
+        self._rescue = Rescue(settings, self._registry) if settings.edge_rest_rescue else None
+        on_orphan = self._rescue.on_orphan if self._rescue else None
+        self._orphans = Orphans(around, self._calls, records, self._neighbours, on_orphan)
+        self._reattachment = Reattachment(self._bus, self.edge_id, self._registry, self._calls, self._neighbours)
         self._talkers = TalkerWatch(self._bus, self.edge_id, self._calls)
-        self._reception = Reception(self._bus, self._calls, self._talkers.free_slots, settings.edge_max_calls)
+        self._reception = Reception(
+            self._bus, self._calls, self._talkers.free_slots, self._is_room_elsewhere, settings.edge_max_calls
+        )
         token = settings.twilio_auth_token.get_secret_value()
         shared_key = settings.twilio_shared_key
         signatures = SignatureCheck(token, shared_key.get_secret_value() if shared_key else None)
         mint = TokenMint(token)
-        self._streams = TwilioStreams(settings, signatures, mint, profiles, around, self._calls)
-        webhooks = TwilioWebhooks(settings, signatures, mint, profiles, self._registry, self._reception)
+        self._streams = TwilioStreams(settings, signatures, mint, profiles, around, self._calls, self._reattachment)
+        webhooks = TwilioWebhooks(settings, signatures, mint, profiles, around, self._calls, self._reception)
         self._app = public_app(webhooks)
         self._http: HttpServer | None = None
         self._pulse = Pulse(self._bus, "edge", self.edge_id, self._load, HEARTBEAT_EVERY_S)
@@ -99,37 +120,56 @@ class Edge:
             ("registry", self._registry.run()),
             ("heartbeat", self._pulse.run()),
             ("watching talkers", self._talkers.run()),
+            ("orphans", self._orphans.run()),
             ("topology", topology.ensure(self._bus)),
         ):
             self._background.start(name, work)
+        if self._rescue is not None:
+            self._background.start("rescue", self._rescue.run())
 
     async def drain(self) -> None:
         """No new calls; wait for the running ones, or give them to other edges, up to the deadline."""
         self._reception.is_draining = True
         log.info("draining", extra=logs.fields(calls=len(self._calls), moves=self._moves_calls))
-        if self._moves_calls:
-            self._calls.move_away()
         try:
             async with asyncio.timeout(self._settings.edge_drain_deadline_s):
+                await asyncio.sleep(_OTHERS_HEARD_WITHIN_S)
+                self._step_aside()
+                if self._moves_calls and self._is_room_elsewhere():
+                    self._calls.move_away()
                 await self._calls.all_ended()
         except TimeoutError:
             log.warning("drain deadline reached", extra=logs.fields(calls=len(self._calls)))
 
+    def _step_aside(self) -> None:
+        """Let the other edges answer the carrier, if there are any that do not drain as well."""
+        if self._is_room_elsewhere() and self._http is not None:
+            log.info("leaving the public port to other edges")
+            self._http.stop_listening()
+
+    def _is_room_elsewhere(self) -> bool:
+        return self._neighbours.is_room_elsewhere(time.monotonic())
+
     async def stop(self) -> None:
         """End what still runs, say farewell, close."""
+        self._step_aside()
         await self._end_calls()
         if self._http is not None:
             await self._http.stop()
         await self._end_calls()  # a stream may have joined while the others ended
         if self._bus.is_connected:
             await self._facts.settle(1.0)
+            await self._registry.settle(1.0)
             await self._pulse.farewell()
+        await self._reattachment.stop()
         await self._background.stop()
         await self._bus.close()
 
     async def _end_calls(self) -> None:
+        """Another edge goes on with them when the carrier comes back for them; without any, this is their end."""
+        reason = EndReason.MOVED if self._is_room_elsewhere() else EndReason.SHUTDOWN
         for session in self._calls:
-            session.end(EndReason.SHUTDOWN)
+            session.end(reason)
         await self._calls.all_ended()
 
     async def _subscribe(self) -> None:
@@ -139,6 +179,8 @@ class Edge:
         await self._bus.subscribe(subjects.ALL_EDGES, self._calls.on_question)
         await self._bus.subscribe(subjects.ALL_FACTS, self._calls.on_fact)
         await self._bus.subscribe(subjects.ALL_INSTRUCTIONS, self._calls.on_instructions)
+        await self._bus.subscribe(subjects.heartbeats_of("edge"), self._orphans.on_heartbeat)
+        await self._reattachment.subscribe()
         await self._talkers.subscribe()
 
     def _is_held(self, talker_id: str) -> bool:

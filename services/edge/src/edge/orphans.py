@@ -3,27 +3,27 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from common.bus.history import facts_of
 from nats.aio.msg import Msg
 
 from common import logs, metrics
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
+from common.bus.history import facts_of
 from common.errors import UpstreamUnavailable
 from common.lifecycle import LoopLag
 from common.messages.commands import EndReason
 from common.messages.facts import AnyFact, CallEnded, EpochChanged, LegReattached
 from common.messages.heartbeat import Heartbeat
+from edge.call import Surroundings
 from edge.calls import Calls
 from edge.core.neighbours import STALE_AFTER_S, Neighbours
 from edge.core.orphanage import Entry, Orphanage
 from edge.core.past import Past
 from edge.records import RecordFile
 from edge.registry import Held, Registry
-from edge.call import Surroundings
 
 log = logs.get("orphans")
 
@@ -175,7 +175,7 @@ class Orphans:
         )
 
 
-def _end(facts: tuple[AnyFact, ...]) -> CallEnded | None:
+def _end(facts: Sequence[AnyFact]) -> CallEnded | None:
     """The call's last word, unless it went on after it."""
     ended: CallEnded | None = None
     for fact in facts:

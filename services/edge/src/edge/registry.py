@@ -25,6 +25,7 @@ CLAIM_WITHIN_S: Final = 0.3
 _WRITE_WITHIN_S: Final = 1.0
 _SCAN_STEP_WITHIN_S: Final = 5.0
 _REMEMBERED: Final = 10_000
+_SAID_EVERY_S: Final = 10.0
 
 V = TypeVar("V")
 
@@ -69,6 +70,7 @@ class Registry:
         self._revisions: OrderedDict[str, int] = OrderedDict()
         self._unwritten: OrderedDict[str, CallEntry] = OrderedDict()
         self._wake = asyncio.Event()
+        self._said_at = -_SAID_EVERY_S
 
     # --- asked while a caller waits ---------------------------------------------------------------------------------
 
@@ -271,8 +273,12 @@ class Registry:
         return self._buckets[name]
 
     def _failed(self, bucket: str, error: BaseException) -> None:
+        """Counted each time; said once a while, since whatever is waiting to be written keeps trying."""
         metrics.REGISTRY_ERRORS.labels(bucket).inc()
-        log.warning("registry is away", extra=logs.fields(bucket=bucket, error=type(error).__name__))
+        now = time.monotonic()
+        if now - self._said_at >= _SAID_EVERY_S:
+            self._said_at = now
+            log.warning("registry is away", extra=logs.fields(bucket=bucket, error=type(error).__name__))
 
 
 def _remember(things: OrderedDict[str, V], key: str, value: V) -> None:

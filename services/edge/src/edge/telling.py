@@ -68,9 +68,7 @@ def ended(call_id: str, epoch: int, reason: EndReason, duration_ms: int) -> Call
     return CallEnded(call_id=call_id, epoch=epoch, at_ms=duration_ms, reason=reason, duration_ms=duration_ms)
 
 
-def record(
-    caller: Caller, memory: CallMemory, reason: EndReason, duration_ms: int, started_at: str
-) -> dict[str, Any]:
+def record(caller: Caller, memory: CallMemory, reason: EndReason, duration_ms: int, started_at: str) -> dict[str, Any]:
     """The call record: one per call, whatever happened to it."""
     return {
         "call_id": caller.call_id,

@@ -36,7 +36,7 @@ class TalkerNews(Protocol):
         ...
 
     def talkers_held(self) -> None:
-        """Talkers are missed but not given up, or that is over."""
+        """Other talkers than before are missed but not given up (`TalkerWatch.is_held`), or none any more."""
         ...
 
 
@@ -49,7 +49,9 @@ class TalkerWatch:
         self._news = news
         self._fleet = Fleet()
         self._suspicion = suspicion.Suspicion()
-        self._bus_was = (True, 0.0)
+        self._was_bus_well = True
+        self._bus_event_at = 0.0
+        self._held: frozenset[str] = frozenset()
         self._to_probe: list[str] = []
 
     @property
@@ -59,7 +61,7 @@ class TalkerWatch:
 
     def is_held(self, talker_id: str) -> bool:
         """True while this talker is missed, but not given up."""
-        return talker_id in self._suspicion.held
+        return talker_id in self._held
 
     def free_slots(self) -> int:
         """Calls the talkers can still take."""
@@ -112,10 +114,10 @@ class TalkerWatch:
 
     def _look_at_bus(self, now: float) -> None:
         is_well = self._bus.is_connected and self._bus.away_since is None
-        bus_is = (is_well, self._bus.last_event_at)
-        if bus_is != self._bus_was:
-            self._bus_was = bus_is
-            self._perform(self._suspicion.feed(suspicion.BusChanged(is_well), now))
+        has_moved = self._bus.last_event_at != self._bus_event_at
+        if has_moved or is_well != self._was_bus_well:
+            self._was_bus_well, self._bus_event_at = is_well, self._bus.last_event_at
+            self._perform(self._suspicion.feed(suspicion.BusChanged(is_well, has_moved), now))
 
     # --- performing -----------------------------------------------------------------------------------------------
 
@@ -123,6 +125,9 @@ class TalkerWatch:
         now = time.monotonic()
         self._look_at_bus(now)
         self._perform(self._suspicion.feed(event, now))
+        if self._suspicion.held != self._held:
+            self._held = self._suspicion.held
+            self._news.talkers_held()
 
     def _perform(self, commands: tuple[suspicion.Command, ...]) -> None:
         for command in commands:
@@ -136,10 +141,8 @@ class TalkerWatch:
                 case suspicion.Hold(why):
                     metrics.TALKER_HOLDS.labels(why).inc()
                     log.warning("talkers are missed; holding", extra=logs.fields(why=why))
-                    self._news.talkers_held()
                 case suspicion.Resume():
                     log.info("talkers are no longer held")
-                    self._news.talkers_held()
                 case _:
                     assert_never(command)
 

@@ -1,5 +1,8 @@
 """The composition root: the only place that knows every part."""
 
+import random
+from typing import Final
+
 from common import ids
 from common.bus.batcher import Batcher
 from common.bus.connection import Bus
@@ -18,6 +21,9 @@ from realtime_worker.switchboard import Switchboard
 from realtime_worker.warm_sessions import WarmSessions
 from realtime_worker.worker import RealtimeWorker
 
+_KEEP_S: Final = 60.0
+"""Agent audio is kept so long for edges that were away from the bus: as long as a call is held without it."""
+
 
 def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
     """A worker that has not started."""
@@ -33,12 +39,13 @@ def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
     )
     model = settings.realtime_worker_model
     warm = WarmSessions(opener, model, settings.realtime_worker_warm_sessions, settings.realtime_worker_warm_max_age_s)
-    batcher = Batcher(bus, "agent", tick=lambda: 0.0)
+    batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
     facts = FactWriter(bus)
     around = Around(
         talker_id=talker_id,
         default_model=model,
         patience=_patience(settings),
+        max_age_s=lambda: settings.realtime_worker_session_max_age_s * random.uniform(0.95, 1.0),  # noqa: S311
         opener=opener,
         warm=warm,
         batcher=batcher,
@@ -50,7 +57,7 @@ def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
     def new_session(offer: Offer) -> CallSession:
         return CallSession(offer, around)
 
-    switchboard = Switchboard(talker_id, Slots(settings.realtime_worker_capacity), new_session)
+    switchboard = Switchboard(talker_id, Slots(settings.realtime_worker_capacity), new_session, batcher.resend)
     deadline_s = settings.realtime_worker_drain_deadline_s
     return RealtimeWorker(talker_id, bus, switchboard, batcher, facts, outcomes, warm, deadline_s)
 

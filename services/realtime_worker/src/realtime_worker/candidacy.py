@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from common import logs, metrics
+from common.ending import end_tasks
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import CutOver
 from realtime_worker.edge_link import EdgeLink, Session
@@ -37,13 +38,19 @@ class Candidacy:
 
         Raises `RemoteProtocolError` when the edge made us the talker and did not say of what.
         """
+        asking = asyncio.create_task(self._keep_asking(link, session))
+        told = asyncio.create_task(self._is_over.wait())
         try:
-            async with asyncio.timeout(_WAIT_AT_MOST_S):
-                while not self._is_over.is_set():
-                    await self._ask(link, session)
-        except TimeoutError:
-            log.warning("no quiet moment came")
+            await asyncio.wait({asking, told}, timeout=_WAIT_AT_MOST_S, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                asking.result()
+        finally:
+            await end_tasks((asking, told))
         return self._cut
+
+    async def _keep_asking(self, link: EdgeLink, session: Session) -> None:
+        while not self._is_over.is_set():
+            await self._ask(link, session)
 
     async def _ask(self, link: EdgeLink, session: Session) -> None:
         try:

@@ -17,6 +17,8 @@ _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 """A peer that sends a frame beyond this ends the connection: there is no skipping it."""
 
 NO_CLOSE_FRAME: Final = 1006
+_MAX_UNSENT_BYTES: Final = 512 * 1024
+"""A whole replay of caller audio (35 s) fits; beyond that the peer is too slow for what is spoken now."""
 _PING_AFTER_S: Final = 10.0
 _PONG_WITHIN_S: Final = 5.0
 _GOODBYE_WITHIN_S: Final = 0.5
@@ -76,6 +78,7 @@ class Connection(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The upgrade succeeded."""
         self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=_MAX_UNSENT_BYTES)
         if self._is_ours_to_end:
             self.close()
 

@@ -71,7 +71,8 @@ class EdgeLink:
             return True
         asked = StandingAsked(call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id)
         try:
-            return Standing.decode(await self._bus.request(self._subject, asked.encode(), _STANDING_WITHIN_S)).is_current
+            answer = await self._bus.request(self._subject, asked.encode(), _STANDING_WITHIN_S)
+            return Standing.decode(answer).is_current
         except RemoteProtocolError:
             metrics.BUS_REJECTS.labels("malformed").inc()
             return None

@@ -107,19 +107,25 @@ class CallSession:
 
     async def run(self) -> None:
         """Open, get ready, talk until released. Never raises on anything a peer does."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            try:
-                opened = await self._open()
-            except TrunklineError as error:
-                log.warning("no speech session", extra=self._fields(error=error.code, why=str(error)))
-                self._give_back(error)
-                return
-            try:
-                await self._talk(opened)
-            finally:
-                self._finish()
-                opened.speech.close()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                await self._live()
+        finally:
+            self._tasks = None
+
+    async def _live(self) -> None:
+        try:
+            opened = await self._open()
+        except TrunklineError as error:
+            log.warning("no speech session", extra=self._fields(error=error.code, why=str(error)))
+            self._give_back(error)
+            return
+        try:
+            await self._talk(opened)
+        finally:
+            self._finish()
+            opened.speech.close()
 
     async def _open(self) -> Opened:
         warm = self._around.warm.take(self._model)

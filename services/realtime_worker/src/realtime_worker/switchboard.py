@@ -1,17 +1,32 @@
 """The calls of this worker: takes offers, routes commands and caller audio to the call they are for."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Literal, assert_never
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, Literal, assert_never
 
 from nats.aio.msg import Msg
 
-from common import audio, ids, logs, metrics
+from common import audio, ids, lifecycle, logs, metrics, subjects
 from common.audio import Kind
+from common.ending import end_tasks
 from common.errors import RemoteProtocolError
 from common.messages.base import decode_as
-from common.messages.commands import Digits, Release, TalkerCommand
-from common.messages.offers import Accepted, Offer, Refused
+from common.messages.commands import (
+    Adopt,
+    Adopted,
+    CatchUp,
+    Digits,
+    Drain,
+    Draining,
+    Ping,
+    Release,
+    TakeOver,
+    TalkerCommand,
+    TalkersCommand,
+    TalksTo,
+    WhoTalks,
+)
+from common.messages.offers import Accepted, HandoverReason, Offer, Refused
 from realtime_worker.core.slots import Slots
 from realtime_worker.session import CallSession
 
@@ -19,15 +34,33 @@ log = logs.get("switchboard")
 
 SERVICE: Final = "realtime_worker"
 
+MAX_EPOCH: Final = 0xFFFF_FFFF
+"""What an audio record can carry."""
+
+_RECEIPT: Final = b"{}"
+_ASK_AT_ONCE: Final = 20
+_ASK_PAUSE_S: Final = 0.1
+_ASK_AGAIN_S: Final = 5.0
+
 
 class Switchboard:
     """Handlers of bus messages: each does its work at once, without waiting."""
 
-    def __init__(self, talker_id: str, slots: Slots, new_session: Callable[[Offer], CallSession]) -> None:
+    def __init__(
+        self,
+        talker_id: str,
+        slots: Slots,
+        new_session: Callable[[Offer], CallSession],
+        resend: Callable[[str, float], Coroutine[Any, Any, None]],
+    ) -> None:
+        """`resend` publishes again what was sent to a subject in the last seconds."""
         self._talker_id = talker_id
         self._new_session = new_session
+        self._resend = resend
         self._sessions: dict[tuple[int, int], CallSession] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._is_told_to_drain = False
         self._moved = metrics.AUDIO_FRAMES.labels("caller")
         self._unknown = metrics.AUDIO_DROPPED.labels("caller", "no_call")
         self.slots = slots
@@ -40,7 +73,8 @@ class Switchboard:
         """Take the call or say why not. The answer says that a slot is held; `Ready` follows by itself."""
         try:
             offer = Offer.decode(message.data)
-            _check(offer)
+            _check(call_id=offer.call_id, edge_id=offer.edge_id)
+            _check_epoch(offer.epoch)
         except RemoteProtocolError as error:
             metrics.BUS_REJECTS.labels("malformed").inc()
             log.warning("offer refused", extra=logs.fields(why=str(error)))
@@ -61,41 +95,106 @@ class Switchboard:
 
     def _begin(self, offer: Offer) -> None:
         session = self._new_session(offer)
-        task = asyncio.create_task(self._carry(session, offer))
+        self._sessions[session.key] = session
+        task = asyncio.create_task(self._carry(session))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         self._count()
 
-    async def _carry(self, session: CallSession, offer: Offer) -> None:
+    async def _carry(self, session: CallSession) -> None:
         """Supervise one call: whatever goes wrong in it stays in it."""
-        self._sessions[session.key] = session
         try:
             await session.run()
         except Exception:
-            log.exception("a call failed", extra=logs.fields(call=offer.call_id, epoch=offer.epoch))
+            log.exception("a call failed", extra=logs.fields(call=session.call_id, epoch=session.epoch))
         finally:
             self._sessions.pop(session.key, None)
-            self.slots.free(offer.call_id, offer.epoch)
+            self.slots.free(session.call_id, session.epoch)
             self._count()
 
     def _count(self) -> None:
         metrics.CALLS_ACTIVE.labels(SERVICE).set(len(self.slots))
 
-    # --- commands and audio -------------------------------------------------------------------------------------------
+    # --- commands -----------------------------------------------------------------------------------------------------
 
-    def on_command(self, message: Msg) -> None:
-        """An edge's command about one call."""
+    def on_command(self, message: Msg) -> bytes | None:
+        """A command to this process, most of them about one call."""
         command = decode_as(TalkerCommand, message.data)
+        match command:
+            case Ping():
+                return _RECEIPT
+            case Drain():
+                return self._drain()
+            case Adopt():
+                return self._adopt(command).encode()
+            case Release() | Digits() | TakeOver():
+                return self._to_session(command)
+            case _:
+                assert_never(command)
+
+    def _to_session(self, command: Release | Digits | TakeOver) -> bytes | None:
         session = self._sessions.get((ids.call_key(command.call_id), command.epoch))
         if session is None:
-            return
+            metrics.BUS_REJECTS.labels("no_call").inc()
+            return None
         match command:
             case Release(reason=reason):
                 session.release(reason)
+            case TakeOver(cut=cut):
+                if not cut.is_granted:
+                    raise RemoteProtocolError("malformed message: cut")
+                session.take_over(cut)
             case Digits():
                 pass  # the edge has told them as a fact; what the agent does about them comes with the orchestrator
             case _:
                 assert_never(command)
+        return _RECEIPT
+
+    def _adopt(self, adopt: Adopt) -> Adopted:
+        """The same edge asking again gets the same answer; whoever else knows no epoch of ours gets none."""
+        before = next((answer for each in self._of(adopt.call_id) if (answer := each.adopted_before(adopt))), None)
+        if before is not None:
+            return before
+        key = ids.call_key(adopt.call_id)
+        session, new_key = self._sessions.get((key, adopt.epoch)), (key, adopt.new_epoch)
+        is_sound = ids.is_subject_token(adopt.edge_id) and adopt.epoch < adopt.new_epoch <= MAX_EPOCH
+        if session is None or not session.is_talker or not is_sound or new_key in self._sessions:
+            metrics.ADOPTIONS.labels("refused").inc()
+            return Adopted(is_adopted=False)
+        answer = session.adopt(adopt)
+        self._sessions[new_key] = self._sessions.pop((key, adopt.epoch))
+        self.slots.rename(adopt.call_id, adopt.epoch, adopt.new_epoch)
+        metrics.ADOPTIONS.labels("ok").inc()
+        return answer
+
+    def _drain(self) -> bytes:
+        """As if SIGTERM had come; told twice, it must not end us at once."""
+        if not self._is_told_to_drain and not self.slots.is_draining:
+            lifecycle.begin_drain()
+        self._is_told_to_drain = True
+        return Draining(process_id=self._talker_id, calls=len(self.slots)).encode()
+
+    def on_question(self, message: Msg) -> bytes | None:
+        """A question to all talkers; silence if it does not concern us."""
+        question = decode_as(TalkersCommand, message.data)
+        match question:
+            case WhoTalks(call_id=call_id):
+                epoch = max((each.epoch for each in self._of(call_id) if each.is_talker), default=0)
+                return TalksTo(talker_id=self._talker_id, epoch=epoch).encode() if epoch else None
+            case CatchUp(edge_id=edge_id, for_s=for_s):
+                _check(edge_id=edge_id)
+                errand = asyncio.create_task(self._resend(subjects.agent_audio(edge_id), for_s))
+                self._errands.add(errand)
+                errand.add_done_callback(self._errands.discard)
+                return None
+            case _:
+                assert_never(question)
+
+    def _of(self, call_id: str) -> Iterable[CallSession]:
+        """The sessions of one call: the talker, or a candidate beside it. Rarely asked, so all are looked through."""
+        return (session for session in self._sessions.values() if session.call_id == call_id)
+
+    # --- audio --------------------------------------------------------------------------------------------------------
 
     def on_caller_audio(self, message: Msg) -> None:
         """A batch of caller audio of many calls. The hottest path of the worker."""
@@ -114,20 +213,37 @@ class Switchboard:
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    async def empty(self) -> None:
-        """Return when no call runs."""
-        while self._running:
-            await asyncio.wait(self._running)
+    async def hand_over(self) -> None:
+        """Have every call taken over by another worker; return when none runs here."""
+        asking = asyncio.create_task(self._ask_for_all())
+        try:
+            while self._running:
+                await asyncio.wait(self._running)
+        finally:
+            await end_tasks([asking])
+
+    async def _ask_for_all(self) -> None:
+        """A few at a time, so that the others are not overrun; and again, since an edge may not have found anyone."""
+        while True:
+            for number, session in enumerate(tuple(self._sessions.values()), 1):
+                if session.key in self._sessions:
+                    session.ask_handover(HandoverReason.DRAIN)
+                if not number % _ASK_AT_ONCE:
+                    await asyncio.sleep(_ASK_PAUSE_S)
+            await asyncio.sleep(_ASK_AGAIN_S)
 
     async def close(self) -> None:
         """End every call that still runs."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await end_tasks((*self._running, *self._errands))
 
 
-def _check(offer: Offer) -> None:
+def _check(**tokens: str) -> None:
     """Ids become parts of subjects, so a forged one could address somebody else."""
-    for name, token in (("call_id", offer.call_id), ("edge_id", offer.edge_id)):
+    for name, token in tokens.items():
         if not ids.is_subject_token(token):
             raise RemoteProtocolError(f"malformed message: {name}")
+
+
+def _check_epoch(epoch: int) -> None:
+    if epoch > MAX_EPOCH:
+        raise RemoteProtocolError("malformed message: epoch")

@@ -45,6 +45,7 @@ class RealtimeWorker:
         self._warm = warm
         self._drain_deadline_s = drain_deadline_s
         self._pulse = Pulse(bus, SERVICE, talker_id, self._load, _HEARTBEAT_S)
+        self._heartbeat = Background()
         self._background = Background()
         self._has_started = False
         self._stop_offers: Callable[[], Awaitable[None]] | None = None
@@ -57,7 +58,7 @@ class RealtimeWorker:
             return "draining"
         if not self._bus.is_connected:
             return "NATS is not connected"
-        return self._background.failed()
+        return self._background.failed() or self._heartbeat.failed()
 
     async def start(self) -> None:
         """Connect and take offers."""
@@ -72,35 +73,38 @@ class RealtimeWorker:
             self._background.start(name, work)
         await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
         await self._bus.subscribe(subjects.talker(self._talker_id), self._switchboard.on_command)
+        await self._bus.subscribe(subjects.ALL_TALKERS, self._switchboard.on_question)
         self._stop_offers = await self._bus.subscribe(
             subjects.offer("realtime"), self._switchboard.on_offer, queue="realtime"
         )
         # Last, and over the same connection: whoever hears us can offer us a call.
-        self._background.start("heartbeat", self._pulse.run())
+        self._heartbeat.start("heartbeat", self._pulse.run())
         self._has_started = True
         log.info("taking calls", extra=logs.fields(talker=self._talker_id))
 
     async def drain(self) -> None:
-        """Take no new offers; return when no call runs, or the deadline has come."""
-        # Issue B: ask here for every call to be handed over at its next quiet moment.
+        """Take no new offers, have every call taken over; return when none runs, or the deadline has come."""
         self._switchboard.slots.is_draining = True
+        await asyncio.sleep(0)  # calls accepted a moment ago still take their warm session
         self._warm.retire()
         if self._stop_offers is not None:
             await self._stop_offers()
         try:
             async with asyncio.timeout(self._drain_deadline_s):
-                await self._switchboard.empty()
+                await self._switchboard.hand_over()
         except TimeoutError:
             log.warning("calls still run at the drain deadline", extra=logs.fields(calls=len(self._switchboard.slots)))
 
     async def stop(self) -> None:
-        """End what still runs and say farewell, so that no edge has to find out by itself."""
+        """Say farewell, so that no edge has to find out by itself, then end what still runs."""
         self._switchboard.slots.is_draining = True
         self._warm.retire()
+        await self._heartbeat.stop()
+        if self._has_started:
+            await self._pulse.farewell()
         await self._switchboard.close()
         if self._has_started:
             await self._facts.settle(_FACTS_SETTLE_S)
-            await self._pulse.farewell()
         await self._background.stop()
         await self._bus.close()
 

@@ -168,7 +168,7 @@ class Bus:
         return True
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
-        """Ask one process. Raises `DeadlineExceeded`, or at once `UpstreamUnavailable` (nobody there, or no connection)."""
+        """Ask one process. Raises `DeadlineExceeded`, or at once `UpstreamUnavailable`: nobody or no bus there."""
         if not self.takes_messages:
             raise UpstreamUnavailable("the bus takes nothing")
         try:
@@ -270,6 +270,7 @@ class Bus:
             log.debug("leaving a server that did not take everything")
         if self._connections == connection:
             log.info("the NATS server is ending; moving to another")
+            self._attempts.hurry()
             await self._client.force_reconnect()
 
     def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
@@ -321,6 +322,7 @@ class _Attempts:
         """When the last attempt was about to be made (monotonic)."""
         self._left = ""
         self._made = 0
+        self._is_hurried = False
 
     def begin(self, left: str, now: float) -> None:
         """The connection to `left` is lost."""
@@ -328,12 +330,17 @@ class _Attempts:
         if now - self.last_at > _LASTS_S:
             self._made = 0
 
+    def hurry(self) -> None:
+        """The next attempt need not be spread: leaving was."""
+        self._is_hurried = True
+
     def next(self, servers: list[Server]) -> tuple[Server, float]:
         """The server, and how long to wait before trying it: never long, never all clients at the same moment."""
         in_order = sorted(servers, key=lambda server: server.uri.netloc == self._left)
         server = in_order[self._made % len(in_order)]
-        wait_s = random.uniform(*(_FIRST_ROUND_WAIT_S if self._made < len(in_order) else _LATER_WAIT_S))  # noqa: S311
-        self._made += 1
+        span = (0, 0) if self._is_hurried else _FIRST_ROUND_WAIT_S if self._made < len(in_order) else _LATER_WAIT_S
+        wait_s = random.uniform(*span)  # noqa: S311
+        self._made, self._is_hurried = self._made + 1, False
         self.last_at = time.monotonic() + wait_s
         return server, wait_s
 

@@ -17,7 +17,8 @@ class Past:
         self.clock_ms = 0
         self.has_everything = False
         """True once all facts are here."""
-        self._is_first_hand = False
+        self._told: Talker | None = None
+        self._in_facts: Talker | None = None
 
     @property
     def is_known(self) -> bool:
@@ -26,8 +27,8 @@ class Past:
 
     @property
     def is_sure(self) -> bool:
-        """True if nothing newer can be learned: a living process named the talker, and no fact tells of a later one."""
-        return self._is_first_hand and self.has_everything
+        """True if nothing newer can be learned: a living process named the talker that the last of all facts names."""
+        return self.has_everything and self.talker is not None and self.talker == self._told == self._in_facts
 
     @property
     def started_at(self) -> str:
@@ -39,13 +40,12 @@ class Past:
         self.last_epoch = max(self.last_epoch, epoch)
         if talker_id and (self.talker is None or epoch > self.talker.epoch):
             self.talker = Talker(talker_id, epoch)
-            self._is_first_hand = False
 
     def told(self, epoch: int, talker_id: str) -> None:
         """The edge that had the call, or the talker that has it, says so now."""
         self.noted(epoch, talker_id)
-        if talker_id and self.talker == Talker(talker_id, epoch):
-            self._is_first_hand = True
+        if talker_id and (self._told is None or epoch > self._told.epoch):
+            self._told = Talker(talker_id, epoch)
 
     def add(self, facts: Iterable[AnyFact]) -> None:
         """Take facts of the call, in order."""
@@ -54,6 +54,7 @@ class Past:
             self.clock_ms = max(self.clock_ms, _latest_ms(fact))
             if isinstance(fact, EpochChanged):
                 self.noted(fact.epoch, fact.talker_id)
+                self._in_facts = Talker(fact.talker_id, fact.epoch)
 
 
 def _latest_ms(fact: AnyFact) -> int:

@@ -126,9 +126,11 @@ class BusAnswered:
 
 @dataclass(frozen=True, slots=True)
 class BusChanged:
-    """Our connection came or went, stopped or began to answer, or the bus's topology changed."""
+    """Our connection came or went, its answers are late or on time again, or the bus's topology changed."""
 
     is_well: bool
+    has_moved: bool = True
+    """Subscriptions may have gone and come. False: only the answers changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +295,8 @@ class Suspicion:
                 yield from self._nobody_there(talker_id, self._known(talker_id, now), now)
             case BusAnswered():
                 self._bus_answered_at = now
-            case BusChanged(is_well):
-                self._bus_changed(is_well, now)
+            case BusChanged():
+                self._bus_changed(event, now)
             case Tick(late_s):
                 yield from self._tick(late_s, now)
             case _:
@@ -335,9 +337,10 @@ class Suspicion:
     def _is_settled(self, now: float) -> bool:
         return self._is_bus_well and now >= self._bus_event_at + SETTLES_WITHIN_S
 
-    def _bus_changed(self, is_well: bool, now: float) -> None:
-        self._is_bus_well = is_well
-        self._bus_event_at = now
+    def _bus_changed(self, event: BusChanged, now: float) -> None:
+        self._is_bus_well = event.is_well
+        if event.has_moved:
+            self._bus_event_at = now
         self._held.clear()
         for _, watched in self._not_lost():
             watched.void(now)
@@ -369,7 +372,8 @@ class Suspicion:
         if watched.state is Standing.ACCUSED:
             why = self._doubt(watched, now)
             if why is None:
-                yield from self._lose(talker_id, watched, Evidence.SILENCE, now)
+                evidence = Evidence.NO_RESPONDERS if watched.is_unreachable else Evidence.SILENCE
+                yield from self._lose(talker_id, watched, evidence, now)
                 return
             self._hold(talker_id, watched, why, now)
         watched.asked_at = now

@@ -250,7 +250,7 @@ class SpeechConversation:
             TellLeftOver(tuple(self._left_over(remnant, event.died_at) for remnant in remnants if remnant.heard_ms)),
             *map(CancelResponse, cancelled),
             *(step for remnant in cut for step in self._agent.cut_off(remnant)),
-            *self._resume(cut, now),
+            *self._resume(cut, is_first=not event.known_items, now=now),
             *wish,
         )
 
@@ -264,12 +264,17 @@ class SpeechConversation:
             audio_ms=remnant.audio_ms,
         )
 
-    def _resume(self, cut: list[Remnant], now: float) -> tuple[Command, ...]:
-        """Ask for the rest of what was cut off, unless the caller has the floor or an answer comes anyway."""
+    def _resume(self, cut: list[Remnant], *, is_first: bool, now: float) -> tuple[Command, ...]:
+        """Ask for the rest of what was cut off, unless the caller has the floor or an answer comes anyway.
+
+        What nobody heard is said anew; if it was the first thing at all, in the words it was asked for.
+        """
         if not cut or self.floor not in (Floor.AGENT, Floor.QUIET) or self._responses.is_answering:
             return ()
-        is_heard = any(remnant.heard_ms for remnant in cut)
-        return self._ask_when_free(seeding.go_on(self._instructions) if is_heard else self._request, now)
+        self._waiting.move(Moment.ANSWER_ENDED, now)
+        if any(remnant.heard_ms for remnant in cut):
+            return self._ask_when_free(seeding.go_on(self._instructions), now)
+        return self._ask_when_free(self._request if is_first else Respond(), now)
 
     def _ask_when_free(self, request: Respond, now: float) -> tuple[Command, ...]:
         """The provider refuses a second answer while one is under way, even one that is being cancelled."""

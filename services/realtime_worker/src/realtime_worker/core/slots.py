@@ -34,6 +34,11 @@ class Slots:
         self._held.add((call_id, epoch))
         return None
 
+    def rename(self, call_id: str, epoch: int, new_epoch: int) -> None:
+        """The call goes on under another epoch, in the same slot."""
+        self._held.discard((call_id, epoch))
+        self._held.add((call_id, new_epoch))
+
     def free(self, call_id: str, epoch: int) -> None:
         """Give the slot back; twice does no harm."""
         self._held.discard((call_id, epoch))

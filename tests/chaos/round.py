@@ -1,0 +1,213 @@
+"""One round: calls are placed, the fault strikes, the calls go on to their end, the peers tell what they recorded."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from chaos.faults import Fault
+from chaos.judge import Strike, judge
+from chaos.people import script
+from chaos.processes import ROOT, clean_environment
+from chaos.recorded import Recordings, read_call, read_session
+from chaos.rows import Circumstances, Leaks, Row, row_of
+from chaos.silences import ModelPace
+from chaos.stack import ACCOUNT_SID, AUTH_TOKEN, Level, Size, Stack
+
+PACE: Final = ModelPace(turn_detection_s=0.5, first_audio_s=0.3)
+"""By the agent profile's turn detection and the model's script."""
+ARRIVING_S: Final = 8.0
+"""The calls begin within this: about the length of an exchange, so that a fault meets every moment of one."""
+SETTLING_S: Final = 3.0
+ATTACHED_WITHIN_S: Final = 30.0
+LEFT_WITHIN_S: Final = 30.0
+"""After this long nothing of the calls may be held any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How big a round is."""
+
+    calls: int
+    seed: int
+    soak_s: float | None = None
+
+
+@dataclass(slots=True)
+class Callers:
+    """The callers' process: what it has told so far."""
+
+    process: asyncio.subprocess.Process
+    attached: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+
+    async def follow(self) -> None:
+        """Until it ends."""
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            told = json.loads(line)
+            (self.attached if told["event"] == "attached" else self.ended).add(told["number"])
+
+
+async def play(stack: Stack, fault: Fault, scale: Scale) -> Row:
+    """The fault's row."""
+    started_s = time.monotonic()
+    await stack.resize(_size_for(fault, stack.size, scale))
+    await stack.complete()
+    await stack.openai("DELETE", "faults")
+    await stack.openai("DELETE", "sessions")
+    if fault.link is not None:
+        await stack.relink(fault.link)
+    before = await _settled_level(stack)
+    if fault.alone is not None:
+        await stack.only(fault.alone)
+    results, strike, notes = await _calls(stack, fault, scale)
+    await stack.openai("DELETE", "faults")
+    await asyncio.gather(*(proxy.mend() for proxy in stack.proxies))
+    await stack.complete()
+    leaks = await _leaks(stack, before)
+    await stack.unlink()
+    recordings = await _recordings(stack, results)
+    _keep(stack.scratch / f"{fault.name}-recordings.txt", recordings, strike)
+    verdicts = judge(recordings, strike, PACE)
+    around = Circumstances(
+        offered=scale.calls,
+        unplaced=recordings.unplaced,
+        leaks=leaks,
+        late_frames=results["clock"]["late_frames"],
+        took_s=time.monotonic() - started_s,
+        notes=tuple(notes),
+    )
+    return row_of(fault, verdicts, around)
+
+
+def _size_for(fault: Fault, size: Size, scale: Scale) -> Size:
+    per_worker = scale.calls
+    if fault.of_capacity is not None:
+        per_worker = -(-round(scale.calls / fault.of_capacity) // size.workers)
+    return replace(size, calls_per_worker=per_worker, edges_move_calls=fault.edges_move_calls)
+
+
+# --- the calls ------------------------------------------------------------------------------------------------------
+
+
+async def _calls(stack: Stack, fault: Fault, scale: Scale) -> tuple[dict[str, Any], Strike, list[str]]:
+    talk_s = scale.soak_s if fault.name == "soak" and scale.soak_s is not None else fault.talk_s
+    random = Random(f"{scale.seed}:{fault.name}")
+    plan = {
+        "voice_url": stack.voice_url,
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "calls": [
+            {
+                "number": number,
+                "after_s": random.uniform(0, ARRIVING_S),
+                "script": script(random, talk_s, extra=fault.caller_steps),
+            }
+            for number in range(1, scale.calls + 1)
+        ],
+    }
+    results_file = stack.scratch / f"{fault.name}-results.json"
+    async with _calling(stack.scratch, plan, results_file) as callers:
+        await _all_attached(callers, scale.calls)
+        if fault.alone is not None:
+            await stack.complete()
+        await asyncio.sleep(SETTLING_S + random.uniform(0, 1.0))
+        notes = [f"{len(callers.ended)} calls had ended before the fault struck"] if callers.ended else []
+        strike = Strike(time.monotonic())
+        await fault.strike(stack)
+        await callers.process.wait()
+    if callers.process.returncode:
+        raise RuntimeError(f"the callers' process ended with {callers.process.returncode}")
+    return json.loads(results_file.read_text()), strike, notes
+
+
+@contextlib.asynccontextmanager
+async def _calling(scratch: Path, plan: dict[str, Any], results_file: Path) -> AsyncIterator[Callers]:
+    plan_file = scratch / "plan.json"
+    plan_file.write_text(json.dumps(plan))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chaos.callers", str(plan_file), str(results_file)),
+        cwd=ROOT,
+        env=clean_environment({"PYTHONPATH": str(ROOT / "tests")}),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    callers = Callers(process)
+    following = asyncio.create_task(callers.follow())
+    try:
+        yield callers
+        await following
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _all_attached(callers: Callers, calls: int) -> None:
+    """Or ended before they were: those are judged later."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ATTACHED_WITHIN_S):
+            while len(callers.attached | callers.ended) < calls:
+                await asyncio.sleep(0.02)
+
+
+# --- what was recorded, and what is left over -----------------------------------------------------------------------
+
+
+async def _recordings(stack: Stack, results: dict[str, Any]) -> Recordings:
+    placed = [each for each in results["calls"] if "result" in each]
+    return Recordings(
+        calls=tuple(read_call(each["number"], each["result"], each["heard"]) for each in placed),
+        sessions=tuple(map(read_session, await stack.openai("GET", "sessions?recognise=0&marks=1"))),
+        unplaced=tuple(
+            f"call {each['number']}: {each['problem']}" for each in results["calls"] if "result" not in each
+        ),
+    )
+
+
+async def _settled_level(stack: Stack) -> Level:
+    """What is held before the calls, once it has stopped changing."""
+    level = await stack.level()
+    deadline = time.monotonic() + LEFT_WITHIN_S
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.5)
+        now = await stack.level()
+        if now == level:
+            return now
+        level = now
+    return level
+
+
+async def _leaks(stack: Stack, before: Level) -> Leaks:
+    """What is still held that was not before; waits until nothing is, but no longer than `LEFT_WITHIN_S`."""
+    deadline = time.monotonic() + LEFT_WITHIN_S
+    leaks = await _held_beyond(stack, before)
+    while leaks.total and time.monotonic() < deadline:
+        await asyncio.sleep(0.25)
+        leaks = await _held_beyond(stack, before)
+    return leaks
+
+
+async def _held_beyond(stack: Stack, before: Level) -> Leaks:
+    now = await stack.level()
+    sessions = await stack.openai("GET", "sessions?recognise=0")
+    open_files = [count - before.open_files[pid] for pid, count in now.open_files.items() if pid in before.open_files]
+    return Leaks(
+        sessions=sum(each["closed_monotonic_s"] is None and each["caller_audio"]["count"] > 0 for each in sessions),
+        subscriptions=max(0, now.subscriptions - before.subscriptions),
+        connections=max(0, now.connections - before.connections),
+        open_files=max(0, sum(max(0, more) for more in open_files)),
+    )
+
+
+def _keep(file: Path, recordings: Recordings, strike: Strike) -> None:
+    """What is judged, for whoever wants to look closer."""
+    file.write_text(repr((recordings, strike)))
