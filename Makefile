@@ -10,7 +10,7 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links -
 	--quiet $(addprefix --no-emit-package ,$(DISTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench lock
+.PHONY: help setup demo up test check format bench chaos lock
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: setup ## Rewrite the sources in the house format
 
 bench: setup ## Compare with a plain bridge at 20, 80 and 200 calls; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: setup ## Break everything under calls and show what it cost; ARGS="--calls 50 --faults worker_kill --seed 1"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: setup ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench $(LOCK) -o requirements.lock

@@ -56,7 +56,7 @@ def _main(arguments: argparse.Namespace) -> int:
 
 async def _play(arguments: argparse.Namespace) -> list[Row]:
     rows: list[Row] = []
-    scale = Scale(arguments.calls, arguments.seed, arguments.soak_s)
+    scale = Scale(arguments.calls, arguments.seed, soak_s=arguments.soak_s)
     async with AsyncExitStack() as exits:
         scratch = arguments.keep or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-chaos-")))
         scratch.mkdir(parents=True, exist_ok=True)

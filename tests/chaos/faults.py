@@ -112,8 +112,11 @@ async def _slow(stack: Stack) -> None:
 
 
 async def _upstream(fault: Mapping[str, Any], stack: Stack) -> None:
-    """The sessions that run now meet the fault; new ones do not."""
-    await stack.openai("POST", "faults", {"target": {"sessions": "running"}, **fault})
+    """The sessions that carry calls now meet the fault; those opened ahead of need and new ones do not."""
+    sessions = await stack.openai("GET", "sessions?recognise=0")
+    running = [each for each in sessions if each["closed_monotonic_s"] is None]
+    carrying = [each["number"] for each in running if each["caller_audio"]["count"]]
+    await stack.openai("POST", "faults", {"target": {"sessions": "running", "numbers": carrying}, **fault})
 
 
 async def _garbage(stack: Stack) -> None:
@@ -283,39 +286,39 @@ FAULTS: Final = (
     ),
     Fault(
         name="openai_1001",
-        what="OpenAI closes every running session with 1001",
+        what="OpenAI closes every session that carries a call with 1001",
         strike=partial(_upstream, {"kind": "close", "code": 1001, "reason": "Your session hit the maximum duration."}),
         marks=_UPSTREAM,
     ),
     Fault(
         name="openai_1006",
-        what="OpenAI cuts every running session",
+        what="OpenAI cuts every session that carries a call",
         strike=partial(_upstream, {"kind": "close", "code": 1006}),
         marks=_UPSTREAM,
     ),
     Fault(
         name="openai_1011",
-        what="OpenAI closes every running session with 1011",
+        what="OpenAI closes every session that carries a call with 1011",
         strike=partial(_upstream, {"kind": "close", "code": 1011, "reason": "internal error"}),
         marks=_UPSTREAM,
     ),
     Fault(
         name="openai_black_hole",
-        what="OpenAI answers nothing any more in any running session",
+        what="OpenAI answers nothing any more in any session that carries a call",
         strike=partial(_upstream, {"kind": "black_hole"}),
         is_timed=False,
         talk_s=40.0,
     ),
     Fault(
         name="openai_failed_responses",
-        what="every response of a running session fails, sockets stay healthy",
+        what="every response of the sessions that carry calls fails, sockets stay healthy",
         strike=partial(_upstream, {"kind": "failed_response"}),
         is_timed=False,
         talk_s=40.0,
     ),
     Fault(
         name="openai_garbage",
-        what="OpenAI sends unknown, incomplete, broken and binary events to every running session",
+        what="OpenAI sends unknown, incomplete, broken and binary events to the sessions of all calls",
         strike=_garbage,
         moves_talkers=False,
     ),

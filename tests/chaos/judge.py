@@ -32,7 +32,7 @@ class Takeover:
     ready_s: float
     """Configured and told the conversation, as far as it ever was before its first answer."""
     speaking_s: float | None
-    """The caller heard it, this long after the fault, or after speech was due if that was later. None: never."""
+    """The caller heard it: so long after the fault, or after the moment from which on it was owed. None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +116,20 @@ def _takeovers(call: Call, sessions: Sequence[Session], strike: Strike, due_s: S
         asked_s = _asked(session, strike)
         if asked_s < strike.at_s or (strike.until_s is not None and asked_s > strike.until_s):
             continue
-        heard = [run.start_s for run in call.heard if run.session == session.number]
+        heard_s = next((run.start_s for run in call.heard if run.session == session.number), None)
         yield Takeover(
             session=session.number,
             asked_s=asked_s - strike.at_s,
             ready_s=_ready(session) - strike.at_s,
-            speaking_s=_late(min(heard), strike, due_s) if heard else None,
+            speaking_s=_late(heard_s, call, strike, due_s) if heard_s is not None else None,
         )
 
 
-def _late(heard_s: float, strike: Strike, due_s: Sequence[float]) -> float:
-    """How long after the fault it was heard, or after the newest moment at which speech was due."""
-    since = [at_s for at_s in due_s if strike.at_s < at_s <= heard_s + PUNCTUAL_S]
-    return max(0.0, heard_s - max(since, default=strike.at_s))
+def _late(heard_s: float, call: Call, strike: Strike, due_s: Sequence[float]) -> float:
+    """How long speech was owed: since the fault, or since it was due, or since what was buffered had been played."""
+    since = [at_s for at_s in due_s if at_s <= heard_s + PUNCTUAL_S]
+    since += [run.end_s for run in call.heard if run.end_s <= heard_s]
+    return max(0.0, heard_s - max(strike.at_s, *since))
 
 
 def _asked(session: Session, strike: Strike) -> float:

@@ -49,8 +49,7 @@ def recall(call: Call, sessions: Sequence[Session]) -> Memory:
 def _ends_s(index: int, sessions: Sequence[Session], call: Call) -> float:
     """Until when the session was the call's."""
     following = sessions[index + 1].first_audio_s if index + 1 < len(sessions) else None
-    closed_s = sessions[index].closed_s
-    ends = (call.ended_s, following, closed_s)
+    ends = (call.ended_s, following, sessions[index].closed_s, sessions[index].dark_s)
     return min(each for each in ends if each is not None) - SETTLING_S
 
 

@@ -122,6 +122,8 @@ class Session:
     """When the first caller audio came."""
     items: tuple[Item, ...] = ()
     speeches: tuple[Speech, ...] = ()
+    dark_s: float | None = None
+    """From when on it answered nothing and kept nothing, as it was told to by the fault."""
     caller_runs: tuple[Run, ...] = ()
     """Whose voice it was given, and which of it."""
     tools_asked: tuple[str, ...] = ()
@@ -182,6 +184,7 @@ def read_session(record: Json) -> Session:
             Item(each["role"], each["text"], each["source"] == "seeded", each["created_monotonic_s"]) for each in items
         ),
         speeches=tuple(_speeches(record["responses"])),
+        dark_s=next((each["at_monotonic_s"] for each in record["faults"] if each["kind"] == "black_hole"), None),
         caller_runs=tuple(Run(*run) for run in audio["marks"]),
         tools_asked=(asked := tuple(_tools(items, "function_call"))),
         tools_returned=tuple(

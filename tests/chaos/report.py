@@ -10,18 +10,17 @@ Row = dict[str, Any]
 
 _COLUMNS: Final = (
     ("fault", "fault"),
-    ("offered", "offered"),
     ("held", "held"),
-    ("lost", "lost"),
     ("affected", "met"),
     ("gap_ms", "gap"),
     ("notice_ms", "noticed"),
     ("asked_ms", "asked"),
     ("ready_ms", "ready"),
     ("speaking_ms", "speaking"),
-    ("double_talk_frames", "double talk"),
-    ("items_missing", "forgotten"),
-    ("tools_twice", "tools twice"),
+    ("reattached_ms", "re-attached"),
+    ("double_talk_frames", "double\ntalk"),
+    ("items_missing", "for-\ngotten"),
+    ("tools_twice", "tools\ntwice"),
     ("leaked", "leaked"),
     ("", "verdict"),
 )
@@ -46,7 +45,7 @@ def table(rows: Sequence[Row]) -> Table:
     """One line per fault."""
     made = Table(title="What every fault cost the callers", title_justify="left")
     for _, title in _COLUMNS:
-        made.add_column(title, justify="left" if title in ("fault", "verdict") else "right")
+        made.add_column(title, justify="left" if title in ("fault", "verdict") else "right", no_wrap="\n" not in title)
     for row in rows:
         made.add_row(*(_cell(row, name) for name, _ in _COLUMNS))
     return made
@@ -74,12 +73,14 @@ def remarks(row: Row) -> list[str]:
 def _cell(row: Row, name: str) -> str:
     if not name:
         return _verdict(row)
+    if name == "held":
+        return f"{row['held']}/{row['offered']}"
     value = row[name]
     if not isinstance(value, dict):
         return str(value)
     if value["p50"] is None:
         return "–"
-    return " / ".join(f"{value[statistic]:.0f}" for statistic in ("p50", "p99", "max"))
+    return "/".join(f"{value[statistic]:.0f}" for statistic in ("p50", "p99", "max"))
 
 
 def _verdict(row: Row) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,9 @@ class Scale:
 
     calls: int
     seed: int
+    arriving_s: float = ARRIVING_S
+    talk_s: float | None = None
+    """How long the callers talk; None: as long as the fault needs."""
     soak_s: float | None = None
 
 
@@ -82,7 +86,7 @@ async def play(stack: Stack, fault: Fault, scale: Scale) -> Row:
         leaks=leaks,
         late_frames=results["clock"]["late_frames"],
         took_s=time.monotonic() - started_s,
-        notes=tuple(notes),
+        notes=(*notes, *_second_streams(recordings)),
     )
     return row_of(fault, verdicts, around)
 
@@ -98,7 +102,7 @@ def _size_for(fault: Fault, size: Size, scale: Scale) -> Size:
 
 
 async def _calls(stack: Stack, fault: Fault, scale: Scale) -> tuple[dict[str, Any], Strike, list[str]]:
-    talk_s = scale.soak_s if fault.name == "soak" and scale.soak_s is not None else fault.talk_s
+    talk_s = (scale.soak_s if fault.name == "soak" else scale.talk_s) or fault.talk_s
     random = Random(f"{scale.seed}:{fault.name}")
     plan = {
         "voice_url": stack.voice_url,
@@ -107,7 +111,7 @@ async def _calls(stack: Stack, fault: Fault, scale: Scale) -> tuple[dict[str, An
         "calls": [
             {
                 "number": number,
-                "after_s": random.uniform(0, ARRIVING_S),
+                "after_s": random.uniform(0, scale.arriving_s),
                 "script": script(random, talk_s, extra=fault.caller_steps),
             }
             for number in range(1, scale.calls + 1)
@@ -171,6 +175,12 @@ async def _recordings(stack: Stack, results: dict[str, Any]) -> Recordings:
             f"call {each['number']}: {each['problem']}" for each in results["calls"] if "result" not in each
         ),
     )
+
+
+def _second_streams(recordings: Recordings) -> list[str]:
+    """What became of the sockets that callers opened beside their own."""
+    ends = Counter(end for call in recordings.calls for end in call.side_sockets)
+    return [f"second streams: {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}"] if ends else []
 
 
 async def _settled_level(stack: Stack) -> Level:

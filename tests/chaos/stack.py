@@ -84,11 +84,12 @@ class Stack:
         """Everything, ready."""
         self.http = aiohttp.ClientSession()
         simulator = ("simulators.openai", "--port", "0", "--watermark", "--script", str(MODEL_SCRIPT))
-        openai, self._balancer, _ = await asyncio.gather(
+        openai, balancer, _ = await asyncio.gather(
             self._helper(*simulator), self._helper("chaos.balancer"), self.cluster.start()
         )
+        self._balancer = balancer
         self.openai_port = int(json.loads(await _line(openai))["port"])
-        self.balancer_port = int(await _line(self._balancer))
+        self.balancer_port = int(await _line(balancer))
         await self.complete()
 
     async def stop(self) -> None:

@@ -49,6 +49,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
         up = await stack.until_event("up")
         assert up["voice_url"].startswith("http://127.0.0.1:")
         await stack.until_event("status", edges_ready=2, workers_ready=2, calls=0)
+        assert psutil.Process(up["pids"]["worker-1"]).environ()["REALTIME_WORKER_WARM_SESSIONS"] == "2"
 
         async with trunkline("call", "--json", "--script", script(tmp_path, SHORT_CALL), cwd=tmp_path, env=env) as call:
             await stack.until_event("status", calls=1)

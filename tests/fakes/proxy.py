@@ -255,7 +255,8 @@ async def _obey(proxy: Proxy, line: str) -> None:
         case "hole":
             proxy.hole(*directions)
         case "slow":
-            proxy.slow(*numbers, directions=directions)
+            delay_s, jitter_s, bytes_per_s = numbers
+            proxy.slow(delay_s, jitter_s, bytes_per_s, directions)
         case _:
             raise ValueError(f"what is {verb}?")
 

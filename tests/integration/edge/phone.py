@@ -179,6 +179,12 @@ class Phone:
         form = {"CallSid": call_sid, "AccountSid": ACCOUNT, "From": CALLER, "To": DIALLED, "CallStatus": "in-progress"}
         return await self.post(f"/twilio/{kind}", form | fields)
 
+    async def follow(self, answer: Answer, call_sid: str, **fields: str) -> Answer:
+        """What a `<Redirect>` leads to."""
+        target = ElementTree.fromstring(answer.body).findtext("Redirect") or ""
+        assert target.startswith(f"{self.public_base_url}/twilio/")
+        return await self.webhook(target.removeprefix(f"{self.public_base_url}/twilio/"), call_sid, **fields)
+
     async def connected(self, call_sid: str) -> Answer:
         """`/twilio/voice` until the call is taken: a talker may not have been noticed yet."""
         async with asyncio.timeout(20):

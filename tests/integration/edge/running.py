@@ -119,6 +119,7 @@ def settings_for(nats_url: str, directory: Path, port: int, **changes: Any) -> E
         "edge_host": "127.0.0.1",
         "edge_port": port,
         "edge_agent_profiles": write_agents(directory),
+        "edge_reattach_within_s": 2,
         "edge_call_records": directory / "calls.jsonl",
     }
     return EdgeSettings(**(given | changes))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ async def pair_of_edges(nats_url: str, directory: Path, **environ: str) -> Async
         edge_process(nats_url, directory, environ=given) as other,
         fact_log(nats_url) as facts,
     ):
-        await _know_each_other(nats_url)
+        await all_known(nats_url, 2)
         yield Pair(one, other, facts, directory)
         for edge in (one, other):
             if edge.process.returncode is None:
@@ -78,16 +79,16 @@ async def pair_of_edges(nats_url: str, directory: Path, **environ: str) -> Async
             assert '"level": "error"' not in edge.log(), edge.log()
 
 
-async def _know_each_other(nats_url: str) -> None:
-    """Wait until each edge has given a sign of life that the other, which is ready, has heard."""
-    seen: set[str] = set()
+async def all_known(nats_url: str, edges: int) -> None:
+    """Wait until each edge has given two signs of life, which the others, being ready, have heard."""
+    seen: Counter[str] = Counter()
 
     async def keep(message: Msg) -> None:
-        seen.add(message.subject)
+        seen[message.subject] += 1
 
     client = await nats.connect(nats_url)
     await client.subscribe(subjects.heartbeats_of("edge"), cb=keep)
-    await until(lambda: len(seen) >= 2)
+    await until(lambda: len([subject for subject, count in seen.items() if count > 1]) >= edges)
     await client.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import TimeoutError as NatsTimeout
 
 from common import audio, ids, subjects
 from common.audio import Kind, RawRecord
@@ -17,18 +18,22 @@ from common.messages.base import Message, decode_as
 from common.messages.commands import (
     Adopt,
     Adopted,
+    CatchUp,
     Clear,
     CutOver,
     Drain,
     EdgeCommand,
     HandoverPlease,
     Heard,
+    Ping,
     Ready,
     Release,
     Standing,
     StandingAsked,
     TakeOver,
+    TalksTo,
     WhoCarries,
+    WhoTalks,
 )
 from common.messages.facts import AnyFact, Fact
 from common.messages.heartbeat import Heartbeat
@@ -230,6 +235,21 @@ class EdgeStandIn:
 
     async def tell(self, command: Message) -> None:
         await self.client.publish(subjects.talker(self.talker_id), command.encode())
+
+    async def who_talks(self, call_id: str) -> TalksTo | None:
+        """Ask all talkers; None if nobody answers."""
+        question = WhoTalks(call_id=call_id).encode()
+        try:
+            answer = await self.client.request(subjects.ALL_TALKERS, question, timeout=0.5)
+        except NatsTimeout:
+            return None
+        return TalksTo.decode(answer.data)
+
+    async def catch_up(self, for_s: float) -> None:
+        await self.client.publish(subjects.ALL_TALKERS, CatchUp(edge_id=self.edge_id, for_s=for_s).encode())
+
+    async def ping(self) -> bytes:
+        return (await self.ask(Ping())).data
 
     async def die(self) -> None:
         """Stop listening, as a process that was killed."""

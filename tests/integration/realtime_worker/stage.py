@@ -20,7 +20,9 @@ SCRIPT = """
 account: {bad_keys: [sk-bad-key]}
 defaults: {first_audio_ms: 50, speed: 20}
 replies:
+  - {when: {instructions: broke off in the middle}, voice: agent-i-see}
   - {when: greeting, voice: agent-greeting}
+  - {when: {recording: caller-3}, voice: agent-opening-hours, speed: 2}
   - {when: {recording: caller-5}, voice: agent-i-see}
   - {when: default, voice: agent-opening-hours}
 """

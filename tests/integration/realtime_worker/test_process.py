@@ -8,6 +8,8 @@ import sys
 import urllib.request
 
 from common.audio import Kind
+from common.messages.commands import Drain, Draining
+from common.messages.offers import HandoverReason
 from fakes.nats import free_port
 from integration.realtime_worker.edge_stand_in import stand_in, until
 from integration.realtime_worker.openai_process import Simulator
@@ -60,3 +62,23 @@ async def _get(port: int, path: str) -> str:
             return str(answer.read().decode())
 
     return await asyncio.to_thread(fetch)
+
+
+async def test_told_to_drain_twice_it_gives_its_calls_away_and_ends_well(openai: Simulator, nats_url: str) -> None:
+    async with stand_in(nats_url) as edge:
+        process = await started(
+            NATS_URL=nats_url, OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=openai.base_url, REALTIME_WORKER_OPS_PORT="0"
+        )
+        await until(lambda: edge.heartbeats, 20)
+        legs = [(await edge.offer())[0] for _ in range(2)]
+        await until(lambda: all(leg.of(Kind.ITEM_END) for leg in legs))
+        for _ in range(2):
+            answer = Draining.decode((await edge.ask(Drain())).data)
+            assert (answer.process_id, answer.calls) == (edge.talker_id, 2)
+        await until(lambda: all(leg.wishes for leg in legs))
+        assert {leg.wishes[0].reason for leg in legs} == {HandoverReason.DRAIN}
+        for leg in legs:
+            assert process.returncode is None
+            await edge.release(leg)
+        await asyncio.wait_for(process.communicate(), 20)
+        assert process.returncode == 0

@@ -94,6 +94,14 @@ def test_caller_audio_that_no_session_was_given_is_missing_without_any_takeover(
     assert recall(made, [session(1, answers=2)]).missing == ()
 
 
+def test_a_session_in_a_black_hole_knows_nothing_any_more_and_the_next_one_has_to() -> None:
+    made = call([heard(0, 1), heard(14, 2)], [turn(7, 10)])
+    dark = replace(session(1, listened=Span(0, 8), closed_s=12), dark_s=8.0)
+    told = [seeded("assistant", ANSWER), seeded("user", "hello there")]
+    assert recall(made, [dark, session(2, items=told, listened=Span(12, 60))]).missing == ()
+    assert recall(made, [dark, session(2, items=told[:1], listened=Span(12, 60))]).missing
+
+
 def test_what_the_carrier_had_no_stream_for_cannot_be_known() -> None:
     streams = [Span(0, 8.0), Span(11, 60)]
     made = call([heard(0, 1), heard(14, 1, 600)], [turn(7, 10)], streams=streams)

@@ -111,7 +111,8 @@ def test_every_kind_of_fact_has_its_line_here() -> None:
         ({"event": "clear", "t_ms": 5, "dropped_ms": 7300.0}, Actor.BARGE_IN, "threw away 7.3 s"),
         ({"event": "said", "text": "sorry"}, Actor.AGENT, "“sorry”"),
         ({"event": "hang_up", "by": "caller"}, Actor.CALL, "hung up by caller"),
-        ({"event": "notice", "text": "bad frame"}, Actor.TROUBLE, "bad frame"),
+        ({"event": "notice", "code": 31924, "text": "bad frame"}, Actor.TROUBLE, "bad frame"),
+        ({"event": "notice", "code": 31921, "text": "closed"}, Actor.CALL, "the edge closed the media stream"),
     ],
 )
 def test_the_callers_telephone_adds_what_no_fact_tells(event: dict[str, Any], actor: Actor, text: str) -> None:

@@ -189,13 +189,28 @@ async def test_a_backlog_is_sent_again_at_the_pace_of_the_acknowledgements(
         for number in range(100):
             writer.write(fact(number))
         await until(lambda: len(bus.sent) == 100)
+        bus.sent.clear()
         monkeypatch.setattr(writing, "_RETRY_AFTER_S", 0.0)
-        again = 0
-        while writer.pending:
-            await until(lambda: len(bus.sent) > 100 + again)
-            again += 1
-            bus.answer(bus.ids[99 + again], b'{"stream":"FACTS","seq":1}')
-    assert set(bus.ids[100:]) == set(bus.ids[:100])
+        writer._unpaced_from = 0
+        for answered in range(100):
+            await _sent(bus, answered + 1)
+            bus.answer(bus.ids[answered], b'{"stream":"FACTS","seq":1}')
+        assert writer.pending == 0
+
+
+async def _sent(bus: PaperBus, count: int) -> None:
+    await until(lambda: len(bus.sent) >= count)
+
+
+async def test_settling_asks_for_acknowledgements_again(bus: PaperBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_SETTLING_RETRY_AFTER_S", 0.001)
+    async with running(bus) as writer:
+        writer.write(fact(1))
+        await _sent(bus, 1)
+        settling = asyncio.create_task(writer.settle(20))
+        await _sent(bus, 2)
+        bus.answer("fact-1", b'{"stream":"FACTS","seq":1}')
+        await settling
 
 
 @pytest.mark.usefixtures("_again_at_once")

@@ -97,7 +97,8 @@ def test_a_silent_talker_is_asked_twice_and_lost_within_half_a_second() -> None:
     edge.run(0.5)
     assert edge.probes("a") == [0.18, 0.33]
     at, lost = edge.said[-1]
-    assert lost == DeclareLost("a", Evidence.SILENCE, pytest.approx(0.48))
+    assert isinstance(lost, DeclareLost)
+    assert (lost.talker_id, lost.evidence, lost.silent_s) == ("a", Evidence.SILENCE, pytest.approx(0.48))
     assert 0.4 <= at - 100.0 <= 0.5
 
 

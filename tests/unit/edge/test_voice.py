@@ -234,3 +234,12 @@ def test_a_clip_within_a_turn_does_not_count_as_heard_of_it(stage: Stage) -> Non
     stage.voice.finish()
     (said,) = stage.said()
     assert (said.heard_ms, said.audio_ms) == (300, 400)
+
+
+def test_a_turn_the_caller_cut_off_is_interrupted_and_not_for_want_of_a_talker(stage: Stage) -> None:
+    stage.record(Kind.ITEM, b"item-1")
+    stage.record(Kind.AUDIO, pcmu.silence(400))
+    stage.now += 0.1
+    stage.voice.on_clear(stage.clear())
+    (said,) = stage.said()
+    assert (said.is_interrupted, said.is_unfinished) == (True, False)

@@ -121,7 +121,7 @@ class Edge:
             ("heartbeat", self._pulse.run()),
             ("watching talkers", self._talkers.run()),
             ("orphans", self._orphans.run()),
-            ("topology", topology.ensure(self._bus)),
+            ("topology", topology.ensure(self._bus, self._settings.nats_replicas)),
         ):
             self._background.start(name, work)
         if self._rescue is not None:

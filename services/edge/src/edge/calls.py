@@ -17,7 +17,6 @@ from common.messages.commands import (
     Draining,
     EdgeCommand,
     EdgesCommand,
-    EndReason,
     HandingOver,
     HandoverPlease,
     HangUp,
@@ -266,7 +265,7 @@ def _to_session(command: CallCommand, session: CallSession) -> bytes | None:
             session.on_handover_please(command)
             return b""  # a receipt: the talker need not ask again
         case HangUp():
-            session.end(EndReason.AGENT_HANGUP)
+            session.on_hang_up(command)
             return None
         case _:
             assert_never(command)

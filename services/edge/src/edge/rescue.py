@@ -82,7 +82,7 @@ class Rescue:
 
 
 async def _result(response: aiohttp.ClientResponse) -> Result:
-    if response.ok:
+    if 200 <= response.status < 300:
         return "asked"
     if response.status in (404, 409):
         return "over"

@@ -14,6 +14,7 @@ from common.messages.commands import (
     CutOver,
     EndReason,
     HandoverPlease,
+    HangUp,
     Heard,
     Ready,
     Standing,
@@ -211,6 +212,11 @@ class CallSession:
             extra=logs.fields(call=self.caller.call_id, reason=wish.reason, error=wish.error_code),
         )
         self._feed(arbitration.HandoverAsked(wish.epoch, wish.talker_id, wish.reason, wish.is_retryable))
+
+    def on_hang_up(self, wish: HangUp) -> None:
+        """The agent ends the call; only the one that talks may."""
+        if self._arbiter.current == Talker(wish.talker_id, wish.epoch):
+            self.end(EndReason.AGENT_HANGUP)
 
     def on_standing_asked(self, asked: StandingAsked) -> Standing:
         """A talker that hears nothing asks whether it still counts."""

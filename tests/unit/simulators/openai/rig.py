@@ -72,13 +72,21 @@ def undeclared(value: object) -> Iterable[str]:
 class Rig:
     """Feeds a session and collects what it does."""
 
-    def __init__(self, script: object = None, *, model: str = "gpt-realtime-2.1", faults: object = None) -> None:
+    def __init__(
+        self,
+        script: object = None,
+        *,
+        model: str = "gpt-realtime-2.1",
+        faults: object = None,
+        is_marking: bool = False,
+    ) -> None:
         voices, recogniser = shared()
         parsed = Script.model_validate(script or {})
         self.now = 1000.0
         self.book = FaultBook(parsed.faults)
         self.subject = Subject(1, "sess_0123456789ab", "sk-test", model)
-        self.session = RealtimeSession(World(parsed, voices, recogniser), self.subject, 2_000_000_000)
+        world = World(parsed, voices, recogniser, is_marking)
+        self.session = RealtimeSession(world, self.subject, 2_000_000_000)
         self.events: list[Event] = []
         self.raw: list[str | bytes] = []
         self.closed: Close | None = None

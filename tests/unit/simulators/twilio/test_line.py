@@ -1,11 +1,14 @@
 """The caller's end of the line, frame by frame in simulated time."""
 
+import base64
 from collections.abc import Callable
 
 import pytest
 
 from simulators.people import recordings
 from simulators.people.pcmu import SILENT_FRAME
+from simulators.people.watermark import Marker, runs, unmarked
+from simulators.people.watermark import Run as MarkedRun
 from simulators.twilio.line import SILENT_PAYLOAD, Line
 from simulators.twilio.person import Action, GiveUp, PressKey, PutDown, Senses
 from simulators.twilio.script import Script
@@ -25,8 +28,11 @@ def tone(_: int) -> bytes:
 class Run:
     """A line run for some frames."""
 
-    def __init__(self, *steps: object, heard: Heard = silence, frames: int = 1000) -> None:
-        self.line = Line(Script.parse({"steps": [*steps, "hangup"]}), Senses(100.0), keep_audio=True)
+    def __init__(
+        self, *steps: object, heard: Heard = silence, frames: int = 1000, marker: Marker | None = None
+    ) -> None:
+        script = Script.parse({"steps": [*steps, "hangup"]})
+        self.line = Line(script, Senses(100.0), keep_audio=True, marker=marker)
         self.actions: list[tuple[int, Action]] = []
         self.names: list[str] = []
         self.payloads: list[str] = []
@@ -139,3 +145,21 @@ def test_a_turn_ends_with_the_call() -> None:
     run.line.cut_short(101.0)
     (turn,) = run.line.turns
     assert turn.end_s == turn.speech_end_s == 101.0
+
+
+def test_a_marked_caller_can_be_told_frame_by_frame_in_speech_and_in_silence() -> None:
+    plain, marked = (Run({"pause_ms": 60}, {"say": "caller-2"}, marker=marker) for marker in (None, Marker(31)))
+    said = bytes(marked.line.caller_audio)
+    assert runs(said) == [MarkedRun(0, 31, 0, len(said) // 80)]
+    assert unmarked(said) == unmarked(bytes(plain.line.caller_audio))
+    assert b"".join(map(base64.b64decode, marked.payloads)) == said
+
+
+def test_steps_are_repeated_until_a_time_after_the_answer() -> None:
+    run = Run({"repeat": {"until_ms": 1_000, "steps": [{"pause_ms": 300}]}})
+    assert run.ended_at == pytest.approx(1_200 / 20, abs=1)
+
+
+def test_steps_are_not_begun_after_their_time() -> None:
+    late = {"repeat": {"times": 1, "until_ms": 400, "steps": [{"pause_ms": 300}]}}
+    assert Run({"pause_ms": 500}, late).ended_at == 25

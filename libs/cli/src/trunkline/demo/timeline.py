@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from common.messages import facts
 from common.messages.facts import AnyFact
+
+_STREAM_CLOSED: Final = 31921
+"""Twilio notes it whenever our side closes a stream, on purpose or not."""
 
 
 class Actor(StrEnum):
@@ -101,6 +104,8 @@ def line_of_caller_event(event: Mapping[str, Any]) -> Line | None:
             return Line(at_ms, Actor.AGENT, f"(the carrier's voice) “{event.get('text', '')}”")
         case "hang_up":
             return Line(at_ms, Actor.CALL, f"hung up by {str(event.get('by', '?')).replace('_', ' ')}")
+        case "notice" if event.get("code") == _STREAM_CLOSED:
+            return Line(at_ms, Actor.CALL, "the edge closed the media stream")
         case "stream_refused" | "notice":
             return Line(at_ms, Actor.TROUBLE, str(event.get("text", "")))
         case _:

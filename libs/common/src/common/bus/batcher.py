@@ -101,7 +101,8 @@ class Batcher:
             await self._due.wait()
             self._due.clear()
             async with self._turn:
-                await self._send_waiting()
+                if self._retention is not None and self._retention.has_waiting:
+                    await self._send_waiting(self._retention)
                 for subject, records in self._take().items():
                     await self._publish(subject, records)
 
@@ -116,7 +117,7 @@ class Batcher:
             for kept in self._retention.published_since(time.monotonic() - for_s, subject):
                 if not await self._is_sent(kept):
                     return
-            await self._send_waiting()
+            await self._send_waiting(self._retention)
 
     def _take(self) -> dict[str, list[RawRecord]]:
         due, self._urgent = self._urgent, defaultdict(list)
@@ -149,21 +150,18 @@ class Batcher:
         )
         if is_sent:
             self._moved.inc(kept.records)
-        elif (
-            not retention.has_waiting and self._bus.is_connected
-        ):  # no room; without a connection `_on_back` will wake us
+        elif not retention.has_waiting and self._bus.is_connected:
+            # There is no room in the socket. Without a connection `_on_back` would wake us.
             asyncio.get_running_loop().call_later(_ASK_AGAIN_S, self._due.set)
         if given_up := retention.add(kept, is_waiting=not is_sent):
             self._dropped.inc(given_up)
 
-    async def _send_waiting(self) -> None:
+    async def _send_waiting(self, retention: Retention) -> None:
         """What could not be sent before, and what may have been lost, oldest first, as fast as the socket takes it."""
-        if self._retention is None or not self._retention.has_waiting:
-            return
-        while (kept := self._retention.next_waiting()) is not None:
+        while (kept := retention.next_waiting()) is not None:
             if not await self._is_sent(kept):
                 return
-            self._retention.sent(kept, time.monotonic())
+            retention.sent(kept, time.monotonic())
             self._moved.inc(kept.records)
 
     async def _is_sent(self, kept: Kept) -> bool:

@@ -65,7 +65,8 @@ class BusClient(Client):
         """Whatever answers on that port, if it is no nats-server, it must not end the reconnecting."""
         try:
             await super()._process_connect_init()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
+            self._server_info: dict[str, Any] = {}
             raise NatsError("nats: not a nats-server") from error
 
     async def _send_ping(self, future: "asyncio.Future[Any] | None" = None) -> None:

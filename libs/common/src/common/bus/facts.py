@@ -19,6 +19,7 @@ _SETTLING_RETRY_AFTER_S: Final = 0.25
 _LOOK_AGAIN_S: Final = 0.05
 _RETRY_AT_ONCE: Final = 100
 """How many overdue facts are sent before the stream answers; then one more for each it acknowledges."""
+_IN_ONE_GO: Final = 50
 _KEEP_AT_MOST: Final = 20_000
 
 
@@ -70,7 +71,7 @@ class FactWriter:
     async def settle(self, timeout_s: float) -> None:
         """Wait until everything is acknowledged, or the time is up; what is left then is counted as lost."""
         deadline = time.monotonic() + timeout_s
-        self._retry_after_s = _SETTLING_RETRY_AFTER_S
+        self._retry_after_s, self._unpaced_from = _SETTLING_RETRY_AFTER_S, 0.0
         while self._unacknowledged and time.monotonic() < deadline:
             self._due.set()
             await asyncio.sleep(0.02)
@@ -83,6 +84,8 @@ class FactWriter:
         """What is new, in order; then what is overdue, at the pace of the acknowledgements."""
         while self._fresh and self._bus.takes_messages:
             await self._publish(self._fresh.popleft())
+            if len(self._fresh) % _IN_ONE_GO == 0:
+                await asyncio.sleep(0)  # after an outage there may be thousands, and calls have to go on
         now = time.monotonic()
         for _ in range(self._allowance(now)):
             fact_id, (_, sent_at) = next(iter(self._unacknowledged.items()), ("", (None, now)))

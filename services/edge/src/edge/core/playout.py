@@ -7,7 +7,7 @@ clock, never past a mark that is still out. A clear returns all marks at once: i
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from common import pcmu
@@ -174,7 +174,13 @@ class Playout:
 
     def under_way(self) -> tuple[AgentTurn, ...]:
         """The turns the carrier still plays or waits for, as they will have been heard if nothing more comes."""
-        return tuple(self._turn(item, item.end, _plays_until(item)) for item in self._items if item.size)
+        return tuple(
+            replace(
+                self._turn(item, item.end, _plays_until(item)), is_unfinished=not item.is_ended or item.is_unfinished
+            )
+            for item in self._items
+            if item.size
+        )
 
     @property
     def is_silent(self) -> bool:
@@ -246,7 +252,7 @@ class Playout:
             heard_ms=heard_ms,
             audio_ms=audio_ms,
             is_interrupted=heard_bytes < item.size,
-            is_unfinished=item.is_unfinished or not item.is_ended,
+            is_unfinished=item.is_unfinished,
         )
 
 

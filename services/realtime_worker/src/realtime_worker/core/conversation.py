@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
-from common.fsm import Machine
 from common.messages.commands import CutOver, LeftOver
 from common.messages.offers import HandoverReason
 from realtime_worker.backends.port import (
@@ -16,7 +15,6 @@ from realtime_worker.backends.port import (
     CallerSpeechStopped,
     CallerTranscribed,
     CancelResponse,
-    Configure,
     ErrorReported,
     GarbageReceived,
     ProviderError,
@@ -29,16 +27,15 @@ from realtime_worker.backends.port import (
     Severity,
     Usage,
 )
-from realtime_worker.core import seeding, telling
+from realtime_worker.core import telling
 from realtime_worker.core.agent_turns import AgentTurns, Remnant
 from realtime_worker.core.attendance import Attendance
 from realtime_worker.core.caller_audio import CallerAudio
 from realtime_worker.core.caller_turns import CallerTurns
 from realtime_worker.core.floor import Floor, Moment
-from realtime_worker.core.phase import PHASES, Phase, Step
+from realtime_worker.core.phase import Phase
 from realtime_worker.core.responses import Response, Responses
-from realtime_worker.core.seeded_turns import SeededTurns
-from realtime_worker.core.seeding import Situation
+from realtime_worker.core.settling import Settling
 from realtime_worker.core.subject import Patience, Subject
 from realtime_worker.core.vocabulary import (
     AskHandover,
@@ -98,13 +95,7 @@ class SpeechConversation:
         self._caller = CallerTurns(audio.clock, subject.profile.turn_detection)
         self._responses = Responses()
         self._attendance = Attendance(patience.orphan_s, now)
-        self._machine = Machine(PHASES, Phase.CANDIDATE)
-        self._situation = Situation()
-        self._seeded = SeededTurns()
-        self._instructions = subject.profile.instructions
-        self._configures_due = 0
-        self._replayed_ms = -1
-        self._settle_by = NEVER
+        self._settling = Settling(subject, patience)
         self._retire_at = retire_at
         self._request = Respond()
         self._request_later: Respond | None = None
@@ -117,7 +108,7 @@ class SpeechConversation:
     @property
     def phase(self) -> Phase:
         """What the session is to the call."""
-        return self._machine.state
+        return self._settling.phase
 
     @property
     def floor(self) -> Floor:
@@ -156,7 +147,7 @@ class SpeechConversation:
             case BecameTalker(cut, answers_by_itself):
                 return self._became_talker(cut, answers_by_itself, now)
             case ReplayEnded():
-                return self._caught_up(now)
+                return self._settling.caught_up(now)
             case SessionConfigured():
                 return self._configured(now)
             case WasAdopted():
@@ -175,7 +166,7 @@ class SpeechConversation:
         """When to feed a `Tick` (monotonic seconds)."""
         if self.phase is Phase.CANDIDATE:
             return self._waiting.next_deadline()
-        return min(self._waiting.next_deadline(), self._attendance.next_check, self._settle_by, self._retire_at)
+        return min(self._waiting.next_deadline(), self._attendance.next_check, self._settling.deadline, self._retire_at)
 
     # --- becoming the talker ------------------------------------------------------------------------------------------
 
@@ -184,55 +175,22 @@ class SpeechConversation:
         if self.phase is not Phase.CANDIDATE:
             return ()
         self._attendance.confirm(now)
-        self._instructions = cut.instructions or self._instructions
-        self._situation = seeding.situation(cut.conversation)
-        through = LetAudioThrough(cut.leg_clock_ms)
-        if self._situation.is_new and answers_by_itself and not cut.omitted_turns:
-            self._machine.move(Step.GREETED)
-            newer = () if cut.instructions is None else (self._configure(answers_by_itself=True),)
-            return (*newer, *self._ask(seeding.greet(self._subject.profile.greeting), now), through)
-        self._machine.move(Step.SEEDED)
-        self._settle_by = now + self._patience.replay_s
-        hush = (self._configure(answers_by_itself=False),) if answers_by_itself else ()
-        return (*hush, *self._seed(cut), through)
-
-    def _seed(self, cut: CutOver) -> tuple[Command, ...]:
-        seed = seeding.seed(cut, self._subject.model, self._instructions)
-        self._seeded = SeededTurns(seed.steps)
-        if self._situation.agent_began_ms >= 0:
+        told = self._settling.begin(cut, answers_by_itself=answers_by_itself, now=now)
+        if self._settling.situation.agent_began_ms >= 0:
             self._cleared_through = _NOTHING  # what the talker before said may still be playing
-        if not seed.omitted:
-            return seed.steps
-        trimmed = telling.conversation_trimmed(self._subject, cut.leg_clock_ms, seed.omitted, seed.kept)
-        return (*seed.steps, trimmed)
-
-    def _configure(self, *, answers_by_itself: bool) -> Configure:
-        self._configures_due += 1
-        profile = self._subject.profile.model_copy(update={"instructions": self._instructions})
-        return Configure(profile, answers_by_itself)
-
-    def _caught_up(self, now: float) -> tuple[Command, ...]:
-        """All the caller said is with the model; from here on it answers by itself."""
-        if self.phase is not Phase.REPLAYING:
-            return ()
-        self._machine.move(Step.CAUGHT_UP)
-        self._settle_by = now + self._patience.answer_s
-        return (self._configure(answers_by_itself=True),)
+        opening = self._settling.opening() if self._settling.is_settled else None
+        asked = self._ask(opening, now) if opening is not None else ()
+        return (*told, *asked, LetAudioThrough(cut.leg_clock_ms))
 
     def _configured(self, now: float) -> tuple[Command, ...]:
         """Ask for one answer, if one is due to what was said until here. What comes later is the model's own affair."""
-        self._configures_due = max(0, self._configures_due - 1)
-        if self.phase is not Phase.SETTLING or self._configures_due:
+        if not self._settling.configured() or self.floor is Floor.CALLER or self._responses.is_answering:
             return ()
-        self._machine.move(Step.CONFIGURED)
-        self._settle_by = NEVER
-        if self.floor is Floor.CALLER or self._responses.is_answering:
-            return ()
-        request = self._situation.opening(self._subject.profile.greeting, self._instructions, self._replayed_ms)
+        request = self._settling.opening()
         if request is None:
             self._waiting.move(Moment.WAS_ANSWERED, now)
             return ()
-        self._answers_ms = 0 if request.instructions else max(self._replayed_ms, self._situation.asked_ms or 0)
+        self._answers_ms = 0 if request.instructions else self._settling.asked_ms
         return self._ask(request, now)
 
     # --- going on with another edge -----------------------------------------------------------------------------------
@@ -273,7 +231,7 @@ class SpeechConversation:
             return ()
         self._waiting.move(Moment.ANSWER_ENDED, now)
         if any(remnant.heard_ms for remnant in cut):
-            return self._ask_when_free(seeding.go_on(self._instructions), now)
+            return self._ask_when_free(self._settling.go_on(), now)
         return self._ask_when_free(self._request if is_first else Respond(), now)
 
     def _ask_when_free(self, request: Respond, now: float) -> tuple[Command, ...]:
@@ -391,15 +349,14 @@ class SpeechConversation:
         Replayed speech that the talker before has begun to answer is no barge-in into that answer.
         """
         through = self._agent.last_sequence
-        if through <= self._cleared_through or (not through and onset_ms < self._situation.agent_began_ms):
+        if through <= self._cleared_through or (not through and onset_ms < self._settling.situation.agent_began_ms):
             return ()
         self._cleared_through = through
         return (ClearCarrier(through, onset_ms, now),)
 
     def _caller_ended(self, item_id: str, audio_ms: int, now: float) -> tuple[Command, ...]:
         end_ms = self._answers_ms = self._caller.ended(item_id, audio_ms)
-        if self.phase is not Phase.TALKING:
-            self._replayed_ms = max(self._replayed_ms, end_ms)
+        self._settling.note_turn(end_ms)
         self._is_asking = False
         self._asked_at = now
         self._waiting.move(Moment.CALLER_ENDED, now)
@@ -415,8 +372,8 @@ class SpeechConversation:
         clear = event.clear
         if event.item_id is None:
             return self._agent.unheard(clear.through_sequence, clear.noticed_at)
-        if event.item_id in self._seeded and self._subject.supports_truncate:
-            before = tuple(self._seeded.heard(event.item_id, event.text))
+        if event.item_id in self._settling.turns and self._subject.supports_truncate:
+            before = tuple(self._settling.turns.heard(event.item_id, event.text))
             steps: tuple[Command, ...] = (*before, *self._agent.unheard_through(clear.through_sequence))
         else:
             steps = self._agent.heard(event.item_id, event.heard_ms, clear.through_sequence)
@@ -434,7 +391,7 @@ class SpeechConversation:
     def _answer_failed(self, error: ProviderError, now: float) -> tuple[Command, ...]:
         """Ask again while the caller waits, a few times; then somebody else has to answer."""
         self._waiting.move(Moment.ANSWER_FAILED, now)
-        if self.floor is not Floor.RETRYING or self.phase is not Phase.TALKING:
+        if self.floor is not Floor.RETRYING or not self._settling.is_settled:
             return ()
         if error.severity is not Severity.REJECTED and self._waiting.retry_later(now):
             return ()
@@ -463,7 +420,7 @@ class SpeechConversation:
         return (self._last_wish,)
 
     def _session_closed(self, error: ProviderError) -> tuple[Command, ...]:
-        self._machine.move(Step.ENDED)
+        self._settling.end()
         return (*self._agent.end_all(), *self._leave_because(error), End("socket closed"))
 
     # --- time ---------------------------------------------------------------------------------------------------------
@@ -474,7 +431,7 @@ class SpeechConversation:
 
     def _look_around(self, now: float) -> Iterator[Command]:
         """What falls due by time alone while we are the talker."""
-        if now >= self._settle_by:
+        if now >= self._settling.deadline:
             yield from self._settle(now)
         if now >= self._retire_at:
             self._retire_at = now + self._patience.ask_again_s
@@ -490,8 +447,8 @@ class SpeechConversation:
     def _settle(self, now: float) -> tuple[Command, ...]:
         """Nothing more is replayed, or the provider does not confirm what it was told."""
         if self.phase is Phase.REPLAYING:
-            return self._caught_up(now)
-        self._settle_by = NEVER
+            return self._settling.caught_up(now)
+        self._settling.deadline = NEVER
         return self._leave(DeadlineExceeded.code, is_retryable=True)
 
     def _waited(self, now: float) -> tuple[Command, ...]:

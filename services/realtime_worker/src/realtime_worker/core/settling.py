@@ -1,0 +1,104 @@
+"""From the cut to the first word: tells a session of its call, and knows when the model may speak and what first."""
+
+from common.fsm import Machine
+from common.messages.commands import CutOver
+from realtime_worker.backends.port import Configure, Respond
+from realtime_worker.core import seeding, telling
+from realtime_worker.core.phase import PHASES, Phase, Step
+from realtime_worker.core.seeded_turns import SeededTurns
+from realtime_worker.core.seeding import Situation
+from realtime_worker.core.subject import Patience, Subject
+from realtime_worker.core.vocabulary import Command
+from realtime_worker.core.waiting import NEVER
+
+
+class Settling:
+    """`begin` at the cut, `caught_up` when all is replayed, `configured` when the provider confirms."""
+
+    def __init__(self, subject: Subject, patience: Patience) -> None:
+        self._subject = subject
+        self._patience = patience
+        self._machine = Machine(PHASES, Phase.CANDIDATE)
+        self._configures_due = 0
+        self._replayed_ms = -1
+        self._instructions = subject.profile.instructions
+        self.situation = Situation()
+        """How the call stood at the cut."""
+        self.turns = SeededTurns()
+        """What the session was told was said."""
+        self.deadline = NEVER
+        """When waiting for the replay, or for the provider's word, is no longer worth it."""
+
+    @property
+    def phase(self) -> Phase:
+        """What the session is to the call."""
+        return self._machine.state
+
+    @property
+    def is_settled(self) -> bool:
+        """True once the model answers by itself."""
+        return self.phase is Phase.TALKING
+
+    def begin(self, cut: CutOver, *, answers_by_itself: bool, now: float) -> tuple[Command, ...]:
+        """Tell the session what was said. Of a call that has just begun there is nothing to tell: it `is_settled`."""
+        self._instructions = cut.instructions or self._instructions
+        self.situation = seeding.situation(cut.conversation)
+        if self.situation.is_new and answers_by_itself and not cut.omitted_turns:
+            self._machine.move(Step.GREETED)
+            return () if cut.instructions is None else (self._configure(answers_by_itself=True),)
+        self._machine.move(Step.SEEDED)
+        self.deadline = now + self._patience.replay_s
+        hush = (self._configure(answers_by_itself=False),) if answers_by_itself else ()
+        return (*hush, *self._tell(cut))
+
+    def _tell(self, cut: CutOver) -> tuple[Command, ...]:
+        seed = seeding.seed(cut, self._subject.model, self._instructions)
+        self.turns = SeededTurns(seed.steps)
+        if not seed.omitted:
+            return seed.steps
+        return (*seed.steps, telling.conversation_trimmed(self._subject, cut.leg_clock_ms, seed.omitted, seed.kept))
+
+    def _configure(self, *, answers_by_itself: bool) -> Configure:
+        self._configures_due += 1
+        profile = self._subject.profile.model_copy(update={"instructions": self._instructions})
+        return Configure(profile, answers_by_itself)
+
+    def note_turn(self, end_ms: int) -> None:
+        """The caller's turn that ended here on the leg's clock was found before the model answers by itself."""
+        if not self.is_settled:
+            self._replayed_ms = max(self._replayed_ms, end_ms)
+
+    def caught_up(self, now: float) -> tuple[Configure, ...]:
+        """All the caller said is with the model; from the provider's word on it answers by itself."""
+        if self.phase is not Phase.REPLAYING:
+            return ()
+        self._machine.move(Step.CAUGHT_UP)
+        self.deadline = now + self._patience.answer_s
+        return (self._configure(answers_by_itself=True),)
+
+    def configured(self) -> bool:
+        """The provider confirms. True if that settles it: then `opening` says what to ask for."""
+        self._configures_due = max(0, self._configures_due - 1)
+        if self.phase is not Phase.SETTLING or self._configures_due:
+            return False
+        self._machine.move(Step.CONFIGURED)
+        self.deadline = NEVER
+        return True
+
+    def opening(self) -> Respond | None:
+        """What to ask for first, if anything."""
+        return self.situation.opening(self._subject.profile.greeting, self._instructions, self._replayed_ms)
+
+    @property
+    def asked_ms(self) -> int:
+        """Where on the leg's clock the turn ended that `opening` answers."""
+        return max(self._replayed_ms, self.situation.asked_ms or 0)
+
+    def go_on(self) -> Respond:
+        """Ask for the rest of a turn that broke off."""
+        return seeding.go_on(self._instructions)
+
+    def end(self) -> None:
+        """The speech session is gone."""
+        self._machine.move(Step.ENDED)
+        self.deadline = NEVER

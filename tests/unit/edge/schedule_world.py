@@ -1,0 +1,842 @@
+"""A small world around the arbiter: edges, talkers, a carrier, a registry and a bus that fails, all in virtual time.
+
+The arbiters are the real ones. Everything else is a few lines that do what the shells and the talkers do. What must
+hold in every schedule is asserted where it happens; `World.settle` says what must hold once nothing fails any more.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Literal, TypeAlias, TypeVar, assert_never
+
+from common.messages.commands import EndReason
+from common.messages.offers import HandoverReason
+from edge.core import arbiter as arbitration
+from edge.core.arbiter import Arbiter, Talker
+from edge.core.past import Past
+
+T = TypeVar("T")
+
+MAX_CALL_S = 3_600.0
+OFFER_WITHIN_S = 0.15
+ADOPT_WITHIN_S = 0.25
+READY_WITHIN_S = 1.0
+STANDING_WITHIN_S = 0.5
+ASK_WITHIN_S = 0.15
+LONGEST_OUTAGE_S = 8.0
+ASK_AFTER_S = 3.0
+LEAVE_AFTER_S = 30.0
+WAIT_AGAIN_S = 2.0
+TALKER_WITHIN_S = 8.0
+"""Once nothing fails any more. The slowest way: a candidate that will not get ready, then a few offers."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What goes wrong in a kind of schedule, and how often messages do."""
+
+    name: str
+    faults: tuple[str, ...]
+    lost: float = 0.0
+    late: float = 0.0
+    twice: float = 0.0
+
+
+@dataclass
+class Process:
+    """Something on the bus."""
+
+    name: str
+    is_dead: bool = False
+    is_away: bool = False
+    hung_until: float = 0.0
+
+    @property
+    def is_on_bus(self) -> bool:
+        """True if what is addressed to it arrives, or waits for it to thaw."""
+        return not self.is_dead and not self.is_away
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What an edge tells a talker when it makes it the current one."""
+
+    said: frozenset[int]
+    revision: int
+
+
+Verdict: TypeAlias = Cut | Literal["wait", "no"]
+"""An edge's answer to a talker that is ready."""
+
+
+@dataclass(eq=False)
+class Session:
+    """One talker's part in the call. It speaks as long as it believes that its epoch is the current one."""
+
+    talker: "TalkerProcess"
+    epoch: int
+    edge: "EdgeProcess"
+    phase: Literal["candidate", "talking", "closed"] = "candidate"
+    heard_at: float = 0.0
+    known: set[int] = field(default_factory=set)
+    adopted_by: tuple[int, str] | None = None
+
+    @property
+    def id(self) -> Talker:
+        """As the arbiter names it."""
+        return Talker(self.talker.name, self.epoch)
+
+
+@dataclass
+class TalkerProcess(Process):
+    """A member of the pool."""
+
+    sessions: list[Session] = field(default_factory=list)
+    is_draining: bool = False
+    is_lame: bool = False
+    """Its sessions never open."""
+
+    def session(self, epoch: int, edge: "EdgeProcess") -> Session | None:
+        """The one of this number, if it is open."""
+        for session in self.sessions:
+            if session.epoch == epoch and session.edge is edge and session.phase != "closed":
+                return session
+        return None
+
+
+@dataclass(eq=False)
+class Leg:
+    """One stream of the carrier."""
+
+    is_alive: bool = True
+
+
+@dataclass(eq=False)
+class EdgeCall:
+    """The call at one edge, as `edge.session` carries it."""
+
+    edge: "EdgeProcess"
+    leg: Leg
+    arbiter: Arbiter
+    said: int
+    """How many facts of what the caller said it knows; they come in order."""
+    revision: int
+    ring: list[int] = field(default_factory=list)
+    addressed: Talker | None = None
+    is_legless: bool = False
+    ticks_at: float = 0.0
+    end: EndReason | None = None
+
+
+@dataclass
+class EdgeProcess(Process):
+    """An edge that may carry the call."""
+
+    call: EdgeCall | None = None
+    is_joining: bool = False
+    known_revision: int = -1
+
+
+@dataclass
+class Entry:
+    """What the registry holds."""
+
+    edge: EdgeProcess
+    epoch: int
+    talker_id: str
+    revision: int
+
+
+class World:
+    """One schedule. Make it, `run` it, `settle` it."""
+
+    def __init__(self, seed: str, weather: Weather) -> None:
+        self.random = Random(seed)
+        self.weather = weather
+        self.now = 0.0
+        self.edges = [EdgeProcess(name) for name in ("edge-1", "edge-2")]
+        self.talkers = [TalkerProcess(name) for name in ("a", "b", "c")]
+        self.entry: Entry | None = None
+        self.stream: list[int] = []
+        self.epochs: list[Talker] = []
+        """The facts that are durable: what the caller said, and who talked."""
+        self.revision = 0
+        self.given_revision = 0
+        self.utterances = 0
+        self.heard_epoch = 0
+        self.heard = 0
+        self.cuts = 0
+        self.adoptions = 0
+        self.is_fine = False
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+
+    # --- time and the bus -------------------------------------------------------------------------------------------
+
+    def after(self, wait_s: float, action: Callable[[], None]) -> None:
+        """Do `action` that much later."""
+        heapq.heappush(self._queue, (self.now + wait_s, next(self._count), action))
+
+    def _run_until(self, until: float) -> None:
+        queue = self._queue
+        while queue and queue[0][0] <= until:
+            self.now, _, action = heapq.heappop(queue)
+            action()
+        self.now = until
+
+    def _latency(self) -> float:
+        if not self.is_fine and self.random.random() < self.weather.late:
+            return self.random.uniform(0.05, 2.5)
+        return self.random.uniform(0.0005, 0.005)
+
+    def tell(self, sender: Process, receiver: Process, action: Callable[[], None]) -> None:
+        """One message; it may come late, twice, out of order, or not at all."""
+        if not sender.is_on_bus:
+            return
+        copies = 1
+        if not self.is_fine:
+            chance = self.random.random()
+            copies = 0 if chance < self.weather.lost else 2 if chance > 1 - self.weather.twice else 1
+        for _ in range(copies):
+            self.after(self._latency(), lambda: self._arrive(receiver, action))
+
+    def _arrive(self, receiver: Process, action: Callable[[], None]) -> None:
+        if not receiver.is_on_bus:
+            return
+        if receiver.hung_until > self.now:
+            self.after(receiver.hung_until - self.now + 0.001, lambda: self._arrive(receiver, action))
+        else:
+            action()
+
+    def ask(
+        self,
+        sender: Process,
+        receiver: Process | None,
+        answer: Callable[[], T | None],
+        done: Callable[[T | None], None],
+        within_s: float,
+    ) -> None:
+        """One request: `done` gets the first answer, or None."""
+        is_open = True
+
+        def finish(value: T | None) -> None:
+            nonlocal is_open
+            if is_open and not sender.is_dead:
+                is_open = False
+                done(value)
+
+        if receiver is None or not (sender.is_on_bus and receiver.is_on_bus):
+            self.after(0.002, lambda: self._unhung(sender, lambda: finish(None)))
+            return
+        peer = receiver
+
+        def reply() -> None:
+            value = answer()
+            self.tell(peer, sender, lambda: finish(value))
+
+        self.tell(sender, peer, reply)
+        self.after(within_s, lambda: self._unhung(sender, lambda: finish(None)))
+
+    def _unhung(self, process: Process, action: Callable[[], None]) -> None:
+        """A timer of a process: late if it hangs."""
+        if process.hung_until > self.now:
+            self.after(process.hung_until - self.now + 0.001, lambda: self._unhung(process, action))
+        elif not process.is_dead:
+            action()
+
+    # --- the carrier ------------------------------------------------------------------------------------------------
+
+    def stream_comes(self, *, tries: int = 4) -> None:
+        """The carrier opens a stream of the call at some edge."""
+        edges = [edge for edge in self.edges if not edge.is_dead]
+        edge = self.random.choice(edges)
+        self._join(edge, Leg(), tries)
+
+    def _refused(self, leg: Leg, tries: int) -> None:
+        leg.is_alive = False
+        if tries and not any(each.leg.is_alive for each in self.calls()):
+            self.after(0.5, lambda: None if self._is_carried() else self.stream_comes(tries=tries - 1))
+
+    def _is_carried(self) -> bool:
+        return any(call.leg.is_alive for call in self.calls()) or any(edge.is_joining for edge in self.edges)
+
+    def calls(self) -> list[EdgeCall]:
+        """The call, wherever it is carried."""
+        return [edge.call for edge in self.edges if edge.call is not None and not edge.is_dead]
+
+    # --- an edge takes a stream (edge.reattachment) -----------------------------------------------------------------
+
+    def _carries(self, edge: EdgeProcess) -> bool:
+        if edge.is_joining:
+            return True
+        call = edge.call
+        if call is None or call.is_legless:
+            return False
+        if not call.leg.is_alive:
+            self._leg_lost(call)
+            return False
+        return True
+
+    def _give_up(self, edge: EdgeProcess) -> tuple[int, Talker | None] | None:
+        call = edge.call
+        if call is None or not call.is_legless:
+            return None
+        before = call.arbiter.last_epoch, call.arbiter.current
+        self.feed(call, arbitration.LegDown(EndReason.MOVED))
+        return before
+
+    def _join(self, edge: EdgeProcess, leg: Leg, tries: int) -> None:
+        if self._carries(edge):
+            self._refused(leg, tries)
+            return
+        if edge.call is not None:
+            said, revision = edge.call.said, edge.call.revision
+            before = self._give_up(edge)
+            assert before is not None
+            self._start(edge, leg, before[0], before[1], max(said, 0), revision)
+            return
+        edge.is_joining = True
+        self.after(self._latency(), lambda: self._claim(edge, leg, Past(), None, tries, 4))
+
+    def _claim(self, edge: EdgeProcess, leg: Leg, past: Past, over: int | None, tries: int, claims: int) -> None:
+        """Compare and set; whoever wins goes on, the other looks at who has won."""
+        if edge.is_dead:
+            return
+        held = self.entry
+        if not claims or not edge.is_on_bus:
+            edge.is_joining = False
+            self._refused(leg, tries)
+        elif (held.revision if held else None) == over:
+            talker_id = past.talker.talker_id if past.talker else ""
+            self.entry = Entry(edge, past.last_epoch, talker_id, (over or 0) + 1)
+            edge.known_revision = self.entry.revision
+            self._learn(edge, leg, past)
+        else:
+            assert held is not None
+            revision, holder = held.revision, held.edge
+            past.noted(held.epoch, held.talker_id)
+
+            def told(state: "tuple[bool, int, str] | None") -> None:
+                if state is not None:
+                    past.told(state[1], state[2])
+                if state is not None and state[0]:
+                    edge.is_joining = False
+                    self._refused(leg, tries)
+                else:
+                    self.after(self._latency(), lambda: self._claim(edge, leg, past, revision, tries, claims - 1))
+
+            if holder is edge:
+                told(None)
+            else:
+                self._surely(edge, holder, lambda: self._leg_state(holder), told)
+
+    def _surely(
+        self, sender: Process, receiver: Process, answer: Callable[[], T], done: Callable[[T | None], None]
+    ) -> None:
+        """Two edges that are both on the bus reach each other: else nothing could keep two streams apart."""
+        is_reached = sender.is_on_bus and receiver.is_on_bus
+        value = answer() if is_reached else None
+        self.after(0.003 if is_reached else ASK_WITHIN_S, lambda: None if sender.is_dead else done(value))
+
+    def _leg_state(self, edge: EdgeProcess) -> tuple[bool, int, str]:
+        if self._carries(edge):
+            return True, 0, ""
+        before = self._give_up(edge)
+        if before is None:
+            return False, 0, ""
+        return False, before[0], before[1].talker_id if before[1] else ""
+
+    def _learn(self, edge: EdgeProcess, leg: Leg, past: Past) -> None:
+        for epoch_changed in self.epochs:
+            past.noted(epoch_changed.epoch, epoch_changed.talker_id)
+        for talker in self.talkers:
+
+            def answer(talker: TalkerProcess = talker) -> int:
+                return max((each.epoch for each in talker.sessions if each.phase == "talking"), default=0)
+
+            def told(epoch: int | None, talker: TalkerProcess = talker) -> None:
+                if epoch:
+                    past.told(epoch, talker.name)
+
+            self.ask(edge, talker, answer, told, ASK_WITHIN_S)
+        self.after(ASK_WITHIN_S, lambda: self._joined(edge, leg, past))
+
+    def _joined(self, edge: EdgeProcess, leg: Leg, past: Past) -> None:
+        if not edge.is_dead:
+            edge.is_joining = False
+            self._start(edge, leg, past.last_epoch, past.talker, len(self.stream), self.revision)
+
+    def _start(
+        self, edge: EdgeProcess, leg: Leg, last_epoch: int, talker: Talker | None, said: int, revision: int
+    ) -> None:
+        assert edge.call is None
+        call = EdgeCall(edge, leg, Arbiter(self.now, MAX_CALL_S, last_epoch), said, revision)
+        edge.call = call
+        self.feed(call, arbitration.LegUp(talker))
+        if edge.is_away:
+            self.feed(call, arbitration.BusLost())
+
+    # --- the call at an edge (edge.session) -------------------------------------------------------------------------
+
+    def feed(self, call: EdgeCall, event: arbitration.Event) -> None:
+        """One event for one arbiter, and what it wants done."""
+        if call.edge.is_dead:
+            return
+        for command in call.arbiter.feed(event, self.now):
+            self._perform(call, command)
+        deadline = call.arbiter.next_deadline()
+        if deadline is not None and deadline != call.ticks_at and deadline < MAX_CALL_S:
+            call.ticks_at = deadline
+            self.after(max(0.0, deadline - self.now), lambda: self._tick(call, deadline))
+
+    def _tick(self, call: EdgeCall, due: float) -> None:
+        if call.ticks_at == due:
+            call.ticks_at = 0.0
+            self.feed(call, arbitration.Tick())
+
+    def _perform(self, call: EdgeCall, command: arbitration.Command) -> None:
+        match command:
+            case arbitration.MakeOffer(epoch):
+                self._offer(call, epoch)
+            case arbitration.AskAdoption(talker, epoch):
+                self._adopt(call, talker, epoch, 2)
+            case arbitration.CutOver():
+                self._cut_over(call, command)
+            case arbitration.ReleaseTalker(talker):
+                if call.arbiter.current is None:
+                    call.addressed = None
+                process = self._talker(talker.talker_id)
+                self.tell(call.edge, process, lambda: self._release(process, talker.epoch, call.edge))
+            case arbitration.EndCall(reason):
+                assert call.end is None, "ended twice"
+                call.end = reason
+                call.addressed = None
+                call.leg.is_alive = call.leg.is_alive and reason is EndReason.MOVED
+                if call.edge.call is call:
+                    call.edge.call = None
+            case _:
+                assert_never(command)
+
+    def _talker(self, name: str) -> TalkerProcess:
+        return next(talker for talker in self.talkers if talker.name == name)
+
+    def _offer(self, call: EdgeCall, epoch: int) -> None:
+        pool = [talker for talker in self.talkers if talker.is_on_bus and not talker.is_draining]
+        member = self.random.choice(pool) if pool else None
+
+        def answer() -> str | None:
+            return self._take_offer(member, epoch, call.edge) if member else None
+
+        def done(taker: str | None) -> None:
+            failed = arbitration.OfferFailed(epoch)
+            self.feed(call, arbitration.OfferAccepted(epoch, taker) if taker else failed)
+
+        self.ask(call.edge, member, answer, done, OFFER_WITHIN_S)
+
+    def _adopt(self, call: EdgeCall, talker: Talker, epoch: int, tries: int) -> None:
+        process = self._talker(talker.talker_id)
+
+        def done(is_adopted: bool | None) -> None:
+            if is_adopted:
+                self.adoptions += 1
+                self.feed(call, arbitration.AdoptionAccepted(epoch, talker.talker_id))
+            elif is_adopted is None and tries > 1 and process.is_on_bus:
+                self._adopt(call, talker, epoch, tries - 1)
+            else:
+                self.feed(call, arbitration.OfferFailed(epoch))
+
+        self.ask(
+            call.edge, process, lambda: self._take_adoption(process, talker.epoch, epoch, call), done, ADOPT_WITHIN_S
+        )
+
+    def _cut_over(self, call: EdgeCall, cut: arbitration.CutOver) -> None:
+        talker = cut.talker
+        assert call.arbiter.current == talker
+        assert cut.waited_s >= 0
+        self.cuts += 1
+        call.addressed = talker
+        if cut.has_waited:
+            content = self._cut(call)
+            process = self._talker(talker.talker_id)
+            self.tell(call.edge, process, lambda: self._take_over(process, talker.epoch, call.edge, content))
+        if call.edge.is_on_bus:
+            self.epochs.append(talker)
+            self.after(self.random.uniform(0.001, 0.02), lambda: self._note(call, talker))
+
+    def _note(self, call: EdgeCall, talker: Talker) -> None:
+        """Write-behind to the registry; meeting somebody else's entry means that the call has moved."""
+        entry, edge = self.entry, call.edge
+        if edge.is_dead or not edge.is_on_bus or edge.call is not call or entry is None:
+            return
+        if entry.revision == edge.known_revision:
+            edge.known_revision += 1
+            self.entry = Entry(edge, max(call.arbiter.last_epoch, talker.epoch), talker.talker_id, edge.known_revision)
+        elif entry.edge is not edge:
+            call.leg.is_alive = False
+            self.feed(call, arbitration.LegDown(EndReason.MOVED))
+
+    def _cut(self, call: EdgeCall) -> Cut:
+        """The conversation until now, and the ring's replay of what no fact tells yet."""
+        facts = self.stream[: call.said]
+        replay = [utterance for utterance in call.ring if utterance > (facts[-1] if facts else 0)]
+        said = frozenset((*facts, *replay))
+        assert said.issuperset(call.ring), "something the caller said here is in no cut"
+        assert call.revision >= self.given_revision, "an older revision of the instructions was given"
+        self.given_revision = call.revision
+        return Cut(said, call.revision)
+
+    def _on_ready(self, call: EdgeCall | None, talker: Talker) -> Verdict:
+        if call is None:
+            return "no"
+        self.feed(call, arbitration.TalkerReady(talker.epoch, talker.talker_id))
+        if call.arbiter.current == talker:
+            return self._cut(call)
+        return "wait" if call.arbiter.holds(talker) else "no"
+
+    def _is_current(self, call: EdgeCall | None, talker: Talker) -> bool:
+        return call is not None and (call.arbiter.current == talker or call.arbiter.holds(talker))
+
+    def _leg_lost(self, call: EdgeCall) -> None:
+        if not call.is_legless and not call.arbiter.is_over:
+            call.is_legless = True
+            call.addressed = None
+            self.feed(call, arbitration.LegLost())
+
+    # --- talkers ----------------------------------------------------------------------------------------------------
+
+    def _take_offer(self, talker: TalkerProcess, epoch: int, edge: EdgeProcess) -> str | None:
+        if talker.session(epoch, edge) is None:
+            if talker.is_draining:
+                return None
+            session = Session(talker, epoch, edge, heard_at=self.now)
+            talker.sessions.append(session)
+            opens_in_s = 20.0 if talker.is_lame else self.random.uniform(0.0, 0.4)
+            self.after(opens_in_s, lambda: self._unhung(talker, lambda: self._say_ready(session, 3)))
+        return talker.name
+
+    def _say_ready(self, session: Session, tries: int) -> None:
+        if session.phase != "candidate":
+            return
+        edge = session.edge
+
+        def done(answer: Verdict | None) -> None:
+            if session.phase != "candidate":
+                return
+            match answer:
+                case None if tries > 1:
+                    self._say_ready(session, tries - 1)
+                case None | "no":
+                    self._close(session)
+                case "wait":
+                    self.after(WAIT_AGAIN_S, lambda: self._unhung(session.talker, lambda: self._say_ready(session, 3)))
+                case Cut():
+                    self._talks(session, answer)
+
+        def answer() -> Verdict:
+            return self._on_ready(edge.call, session.id)
+
+        self.ask(session.talker, edge, answer, done, READY_WITHIN_S)
+
+    def _take_over(self, talker: TalkerProcess, epoch: int, edge: EdgeProcess, cut: Cut) -> None:
+        session = talker.session(epoch, edge)
+        if session is not None and session.phase == "candidate":
+            self._talks(session, cut)
+
+    def _talks(self, session: Session, cut: Cut) -> None:
+        session.phase = "talking"
+        session.known |= cut.said
+        session.heard_at = self.now
+        self.after(ASK_AFTER_S, lambda: self._unhung(session.talker, lambda: self._attend(session)))
+
+    def _take_adoption(self, talker: TalkerProcess, epoch: int, new_epoch: int, call: EdgeCall) -> bool:
+        asker = (new_epoch, call.edge.name)
+        for session in talker.sessions:
+            if session.phase == "talking" and session.adopted_by == asker:
+                return True
+        found = [each for each in talker.sessions if each.epoch == epoch and each.phase == "talking"]
+        if not found or new_epoch <= epoch:
+            return False
+        found[0].epoch, found[0].edge, found[0].adopted_by = new_epoch, call.edge, asker
+        return True
+
+    def _release(self, talker: TalkerProcess, epoch: int, edge: EdgeProcess) -> None:
+        session = talker.session(epoch, edge)
+        if session is not None:
+            self._close(session)
+
+    def _close(self, session: Session) -> None:
+        session.phase = "closed"
+        session.talker.sessions.remove(session)
+
+    def _attend(self, session: Session) -> None:
+        """No audio of the caller: ask the edge; nobody there: wait for another edge, then leave."""
+        if session.phase != "talking":
+            return
+        edge, talker = session.edge, session.talker
+        call, asked_as = edge.call, session.id
+        if call is not None and call.addressed == asked_as and edge.is_on_bus and talker.is_on_bus:
+            session.heard_at = self.now
+
+        def done(is_current: bool | None) -> None:
+            if session.phase != "talking" or session.id != asked_as:
+                return
+            if is_current is False:
+                self._close(session)
+            elif is_current or talker.is_away:
+                session.heard_at = self.now
+
+        if self.now - session.heard_at >= LEAVE_AFTER_S:
+            self._close(session)
+            return
+        if session.heard_at < self.now:
+            self.ask(talker, edge, lambda: self._is_current(edge.call, asked_as), done, STANDING_WITHIN_S)
+        self.after(ASK_AFTER_S, lambda: self._unhung(talker, lambda: self._attend(session)))
+
+    def _wish(self, session: Session, reason: HandoverReason, tries: int = 3) -> None:
+        edge, wisher = session.edge, session.id
+
+        def answer() -> bool:
+            if edge.call is not None:
+                event = arbitration.HandoverAsked(wisher.epoch, wisher.talker_id, reason, is_retryable=True)
+                self.feed(edge.call, event)
+            return True
+
+        def done(is_heard: bool | None) -> None:
+            if is_heard is None and tries > 1:
+                self._wish(session, reason, tries - 1)
+
+        self.ask(session.talker, edge, answer, done, STANDING_WITHIN_S)
+
+    # --- what is said -----------------------------------------------------------------------------------------------
+
+    def caller_speaks(self) -> None:
+        """The caller says something; whoever hears it tells it as a fact a little later."""
+        for call in self.calls():
+            if call.leg.is_alive and not call.is_legless:
+                self.utterances += 1
+                call.ring.append(self.utterances)
+                self._hear(call, self.utterances)
+
+    def _hear(self, call: EdgeCall, utterance: int) -> None:
+        addressed = call.addressed
+        if addressed is None:
+            return
+        process = self._talker(addressed.talker_id)
+        if not (process.is_on_bus and call.edge.is_on_bus) or process.hung_until > self.now:
+            return
+        session = process.session(addressed.epoch, call.edge)
+        if session is None:  # it gave up meanwhile, and answers that the audio is not for it
+            event = arbitration.HandoverAsked(addressed.epoch, process.name, HandoverReason.TALKER_LOST, True)
+            self.tell(process, call.edge, lambda: self.feed(call, event))
+            return
+        if session.phase != "talking":
+            return
+        session.known.update(call.ring)  # what could not reach it is sent again, in order
+        wait_s = self.random.uniform(0.05, 0.8)
+        self.after(wait_s, lambda: self._unhung(process, lambda: self._tell_facts(session, utterance)))
+
+    def _tell_facts(self, session: Session, until: int) -> None:
+        """Facts come in order: a talker tells what it heard of earlier first, also what was replayed to it."""
+        talker = session.talker
+        if not talker.is_on_bus:
+            return
+        last = self.stream[-1] if self.stream else 0
+        self.stream += sorted(utterance for utterance in session.known if last < utterance <= until)
+        for call in self.calls():
+            self.tell(talker, call.edge, partial(_know, call, len(self.stream)))
+
+    def agents_speak(self) -> None:
+        """Everybody who believes it is its turn says something."""
+        for talker in self.talkers:
+            for session in talker.sessions:
+                if session.phase == "talking" and not talker.is_dead and talker.hung_until <= self.now:
+                    self.tell(talker, session.edge, partial(self._play, session.edge, session.epoch))
+
+    def _play(self, edge: EdgeProcess, epoch: int) -> None:
+        call = edge.call
+        if call is None or call.is_legless or not call.leg.is_alive or not call.arbiter.is_current(epoch):
+            return
+        assert epoch >= self.heard_epoch, f"epoch {epoch} was heard after {self.heard_epoch}"
+        audible = [each for each in self.calls() if each.leg.is_alive and each.arbiter.current and not each.is_legless]
+        assert audible == [call], "two edges let talkers through to the caller"
+        self.heard_epoch = epoch
+        self.heard += 1
+        self.feed(call, arbitration.AgentSpoke())
+
+    # --- what goes wrong --------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """The call begins, and things go wrong."""
+        self.stream_comes()
+        for _ in range(self.random.randrange(6, 16)):
+            self._run_until(self.now + self.random.expovariate(2.5))
+            self._happen(self.random.choice(self.weather.faults))
+            if self.random.random() < 0.5:
+                self.caller_speaks()
+            self.agents_speak()
+
+    def _happen(self, fault: str) -> None:
+        talker, edge = self.random.choice(self.talkers), self.random.choice(self.edges)
+        call = next((call for call in self.calls() if not call.arbiter.is_over), None)
+        match fault:
+            case "talker dies":
+                self._talker_dies(talker)
+            case "talker hangs":
+                talker.hung_until = max(talker.hung_until, self.now + self.random.choice((0.2, 1.0, 6.0)))
+                self._noticed(talker, 0.48, lambda: talker.hung_until > self.now)
+            case "talker is cut off":
+                self._is_cut_off(talker, self.random.choice((0.2, 2.0, LONGEST_OUTAGE_S)))
+                self._noticed(talker, 0.48, lambda: talker.is_away)
+            case "talker is accused":
+                self._noticed(talker, 0.0, lambda: True)
+            case "talker is lame":
+                talker.is_lame = not talker.is_lame
+            case "talker drains":
+                talker.is_draining = True
+                self._wishes(talker, HandoverReason.DRAIN)
+            case "session ages":
+                self._wishes(talker, HandoverReason.SESSION_AGE)
+            case "upstream fails":
+                self._wishes(talker, HandoverReason.UPSTREAM_FAILED)
+            case "operator orders" if call is not None:
+                self.feed(call, arbitration.HandoverOrdered(HandoverReason.OPERATOR))
+            case "quiet" | "busy" if call is not None:
+                self.feed(call, arbitration.QuietChanged(fault == "quiet"))
+            case "instructions":
+                self.revision += 1
+                for each in self.calls():
+                    self.tell(self.talkers[0], each.edge, partial(_instruct, each, self.revision))
+            case "leg breaks":
+                self._leg_breaks()
+            case "edge dies" if sum(not each.is_dead for each in self.edges) > 1:
+                self._edge_dies(edge)
+            case "edge is cut off":
+                self._edge_is_cut_off(edge, self.random.choice((0.3, 2.0, LONGEST_OUTAGE_S)))
+            case "second stream":
+                self.stream_comes(tries=0)
+            case _:
+                pass
+
+    def _talker_dies(self, talker: TalkerProcess) -> None:
+        if not talker.is_dead:
+            talker.is_dead = True
+            talker.sessions.clear()
+            self._noticed(talker, self.random.uniform(0.002, 0.02), lambda: True)
+            self.talkers.append(TalkerProcess(f"{talker.name}'"))
+
+    def _noticed(self, talker: TalkerProcess, wait_s: float, is_so: Callable[[], bool]) -> None:
+        for edge in self.edges:
+            self.after(wait_s, partial(self._notice, edge, talker, is_so))
+
+    def _notice(self, edge: EdgeProcess, talker: TalkerProcess, is_so: Callable[[], bool]) -> None:
+        if edge.is_away:
+            self.after(1.5, lambda: self._notice(edge, talker, is_so))
+        elif edge.call is not None and is_so():
+            self.feed(edge.call, arbitration.TalkerGone(talker.name))
+
+    def _is_cut_off(self, process: Process, seconds: float) -> None:
+        process.is_away = True
+
+        def back() -> None:
+            process.is_away = False
+
+        self.after(seconds, back)
+
+    def _edge_is_cut_off(self, edge: EdgeProcess, seconds: float) -> None:
+        if edge.is_away or edge.is_dead or edge.is_joining:
+            return
+        edge.is_away = True
+        if edge.call is not None:
+            self.feed(edge.call, arbitration.BusLost())
+
+        def back() -> None:
+            edge.is_away = False
+            call = edge.call
+            if call is not None:
+                call.said = len(self.stream)
+                self.feed(call, arbitration.BusBack())
+                self._note(call, call.arbiter.current or Talker("", 0))
+
+        self.after(seconds, back)
+
+    def _wishes(self, talker: TalkerProcess, reason: HandoverReason) -> None:
+        for session in tuple(talker.sessions):
+            if talker.hung_until <= self.now:
+                self._wish(session, reason)
+
+    def _leg_breaks(self) -> None:
+        for call in self.calls():
+            if call.leg.is_alive:
+                call.leg.is_alive = False
+                self.after(self.random.uniform(0.0, 0.3), partial(self._leg_lost, call))
+                comes_in_s = self.random.choice((0.05, 0.5, 3.0))
+                self.after(comes_in_s, lambda: None if self._is_carried() else self.stream_comes())
+                if self.random.random() < 0.2:
+                    self.after(comes_in_s + 0.002, self.stream_comes)
+
+    def _edge_dies(self, edge: EdgeProcess) -> None:
+        if edge.is_dead:
+            return
+        edge.is_dead, was_carrying = True, edge.call is not None or edge.is_joining
+        if edge.call is not None:
+            edge.call.leg.is_alive = False
+        edge.call, edge.is_joining = None, False
+        self.edges.append(EdgeProcess(f"edge-{len(self.edges) + 1}"))
+        if was_carrying:
+            self.after(
+                self.random.choice((0.05, 0.5, 3.0)), lambda: None if self._is_carried() else self.stream_comes()
+            )
+
+    # --- when nothing fails any more --------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Everybody is well again: the call has a talker soon, who is told so, and nobody else is left over."""
+        self.is_fine = True
+        for process in (*self.talkers, *self.edges):
+            process.hung_until = min(process.hung_until, self.now)
+        self.talkers.append(TalkerProcess("relief"))
+        for talker in self.talkers:
+            talker.is_lame = False
+        self._run_until(self.now + LONGEST_OUTAGE_S)
+        self.caller_speaks()
+        self._run_until(self.now + TALKER_WITHIN_S)
+        for call in self.calls():
+            if call.leg.is_alive and not call.is_legless:
+                assert call.arbiter.current is not None, "the search is stuck"
+            self.feed(call, arbitration.QuietChanged(is_quiet=True))
+        self._run_until(self.now + 1.0)
+        self.caller_speaks()
+        self._run_until(self.now + ASK_AFTER_S + LEAVE_AFTER_S + 10.0)
+        self._agreed()
+        self._hang_up()
+
+    def _agreed(self) -> None:
+        carried = [call for call in self.calls() if not call.arbiter.is_over]
+        assert len(carried) <= 1, "two edges carry the call"
+        current = {call.arbiter.current: call.edge for call in carried}
+        sessions = {session.id: session.edge for talker in self.talkers for session in talker.sessions}
+        assert sessions == current, f"{sessions} are open, but the edges say {current}"
+        for talker in self.talkers:
+            assert all(session.phase == "talking" for session in talker.sessions), "the talker does not know it is"
+        before = self.heard
+        self.agents_speak()
+        self._run_until(self.now + 0.1)
+        assert self.heard == before + len(carried), "the current talker is not heard"
+
+    def _hang_up(self) -> None:
+        for call in self.calls():
+            self.feed(call, arbitration.LegDown(EndReason.CALLER_HANGUP))
+        self._run_until(self.now + ASK_AFTER_S + LEAVE_AFTER_S + 5.0)
+        assert not self.calls()
+        assert not [session for talker in self.talkers for session in talker.sessions], "a session outlived its call"
+
+
+def _know(call: EdgeCall, said: int) -> None:
+    call.said = max(call.said, said)
+
+
+def _instruct(call: EdgeCall, revision: int) -> None:
+    call.revision = max(call.revision, revision)
