@@ -1,6 +1,7 @@
 """`make chaos`: the fault matrix against the whole system, and what it cost the callers."""
 
 import argparse
+import asyncio
 import json
 import signal
 import tempfile
@@ -10,7 +11,6 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
 
-import uvloop
 from rich.console import Console
 
 from bench.machine import machine_facts
@@ -40,7 +40,7 @@ def run() -> int:
 
 def _main(arguments: argparse.Namespace) -> int:
     machine = machine_facts()
-    rows = uvloop.run(_play(arguments))
+    rows = asyncio.run(_play(arguments))
     report = {"machine": machine, "seed": arguments.seed, "settings": _settings(arguments), "rows": rows}
     text = json.dumps(report, indent=2, ensure_ascii=False)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -62,6 +62,7 @@ class Callers:
 async def play(stack: Stack, fault: Fault, scale: Scale) -> Row:
     """The fault's row."""
     started_s = time.monotonic()
+    stack.notes.clear()
     await stack.resize(_size_for(fault, stack.size, scale))
     await stack.complete()
     await stack.openai("DELETE", "faults")
@@ -86,7 +87,7 @@ async def play(stack: Stack, fault: Fault, scale: Scale) -> Row:
         leaks=leaks,
         late_frames=results["clock"]["late_frames"],
         took_s=time.monotonic() - started_s,
-        notes=(*notes, *_second_streams(recordings)),
+        notes=(*notes, *stack.notes, *_second_streams(recordings)),
     )
     return row_of(fault, verdicts, around)
 
@@ -126,6 +127,8 @@ async def _calls(stack: Stack, fault: Fault, scale: Scale) -> tuple[dict[str, An
         notes = [f"{len(callers.ended)} calls had ended before the fault struck"] if callers.ended else []
         strike = Strike(time.monotonic())
         await fault.strike(stack)
+        if callers.ended and not notes:
+            notes.append(f"{len(callers.ended)} calls had ended before the fault was over")
         await callers.process.wait()
     if callers.process.returncode:
         raise RuntimeError(f"the callers' process ended with {callers.process.returncode}")

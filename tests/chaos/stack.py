@@ -69,6 +69,8 @@ class Stack:
     proxies: list[Proxy] = field(default_factory=list)
     """Between the first member of a tier and the NATS nodes, while a round wants them."""
     http: aiohttp.ClientSession = field(init=False)
+    notes: list[str] = field(default_factory=list)
+    """What went otherwise than a fault wanted it."""
     _helpers: list[asyncio.subprocess.Process] = field(default_factory=list)
     _balancer: asyncio.subprocess.Process | None = None
     _names: int = 0
@@ -182,6 +184,7 @@ class Stack:
             "EDGE_PORT": str(port),
             "EDGE_OPS_PORT": str(ops),
             "EDGE_AGENT_PROFILES": str(AGENTS),
+            "EDGE_MAX_CALLS": str(2 * self.size.workers * self.size.calls_per_worker),
         }
         if self.size.edges_move_calls:
             environment["EDGE_DRAIN_MOVES_CALLS"] = "true"
@@ -189,18 +192,18 @@ class Stack:
         self.edges.append(member)
         return member
 
-    async def replace(self, tier: Tier, old: Member) -> bool:
-        """A new member first, then the old one is asked to go; whether it went by itself."""
+    async def replace(self, tier: Tier, old: Member) -> None:
+        """A new member first, then the old one is asked to go, and waited for."""
         new = self.new_worker() if tier == "worker" else self.new_edge()
         new.launch()
         await new.ready()
         await self.announce_edges()
         old.ask_to_end()
-        has_gone = await old.ended(AWAY_WITHIN_S)
+        if not await old.ended(AWAY_WITHIN_S):
+            self.notes.append(f"{old.name} had not gone {AWAY_WITHIN_S:g} s after it was asked to")
         await old.end()
         (self.workers if tier == "worker" else self.edges).remove(old)
         await self.announce_edges()
-        return has_gone
 
     async def announce_edges(self) -> None:
         """Tell the balancer which edges there are."""

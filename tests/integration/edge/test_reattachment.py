@@ -86,7 +86,7 @@ async def test_when_the_talker_died_with_the_edge_the_next_one_is_told_everythin
             assert (following.call_id, following.reason) == (stream.call_sid, HandoverReason.TALKER_LOST)
             assert following.epoch > offer.epoch
             (cut,) = second.cuts
-            assert [turn.text for turn in cut.conversation] == ["A loan, please."]
+            assert [turn.text for turn in cut.conversation if turn.kind == "turn"] == ["A loan, please."]
             assert cut.instructions == "Speak slowly."
             assert cut.leg_clock_ms >= CLOCK_MS
             await again.hang_up()
@@ -217,6 +217,21 @@ async def test_without_facts_the_call_goes_on_with_its_talker_and_the_past_is_fo
 async def knows(talker: Talker, offer: Offer) -> bool:
     """True if the edge would tell a new talker what was said: asked through a talker that says it is ready again."""
     return bool((await talker.ready(offer)).conversation)
+
+
+async def test_an_edge_that_finds_out_that_it_lost_a_call_falls_silent_and_writes_no_record(
+    nats_url: str, tmp_path: Path
+) -> None:
+    async with pair_of_edges(nats_url, tmp_path) as pair, talking(nats_url) as talker:
+        async with pair.at_one.call() as stream:
+            offer = await talker.cut_over_to()
+            taken = CallEntry(edge_id="edge-elsewhere", state="live", profile="desk", epoch=9)
+            await talker.client.jetstream().publish(f"$KV.calls.{stream.call_sid}", taken.encode())
+            await talker.please(offer, HandoverReason.UPSTREAM_FAILED)
+            await talker.cut_over_to(2)  # which the edge notes, and so meets the other's entry
+            assert await stream.closed() == 1000
+        assert "call_ended" not in pair.facts.types(stream.call_sid)
+        assert pair.records(stream.call_sid) == []
 
 
 @pytest.mark.parametrize("reason", [EndReason.LEG_LOST, EndReason.SHUTDOWN])

@@ -4,18 +4,18 @@ from urllib.parse import urlparse
 
 from nats.aio.client import Server
 
-from common.bus.connection import _Attempts
+from common.bus.attempts import Attempts
 
 SERVERS = [Server(uri=urlparse(f"nats://nats-{index}:4222")) for index in range(3)]
 LOST = "nats-0:4222"
 
 
-def hosts(attempts: _Attempts, count: int, servers: list[Server] = SERVERS) -> list[str]:
+def hosts(attempts: Attempts, count: int, servers: list[Server] = SERVERS) -> list[str]:
     return [attempts.next(servers)[0].uri.netloc for _ in range(count)]
 
 
 def test_the_server_just_lost_is_tried_last_and_then_all_in_turn() -> None:
-    attempts = _Attempts()
+    attempts = Attempts()
     attempts.begin(LOST, now=100)
     tried = hosts(attempts, 7)
     assert tried[2] == tried[5] == LOST
@@ -24,13 +24,13 @@ def test_the_server_just_lost_is_tried_last_and_then_all_in_turn() -> None:
 
 
 def test_an_only_server_is_tried_again_and_again() -> None:
-    attempts = _Attempts()
+    attempts = Attempts()
     attempts.begin(LOST, now=100)
     assert hosts(attempts, 3, SERVERS[:1]) == [LOST] * 3
 
 
 def test_the_first_round_is_quick_and_the_next_ones_leave_the_servers_some_air() -> None:
-    attempts = _Attempts()
+    attempts = Attempts()
     attempts.begin(LOST, now=100)
     waits = [attempts.next(SERVERS)[1] for _ in range(30)]
     assert max(waits[:3]) <= 0.1
@@ -40,7 +40,7 @@ def test_the_first_round_is_quick_and_the_next_ones_leave_the_servers_some_air()
 
 
 def test_who_was_asked_to_leave_does_not_wait() -> None:
-    attempts = _Attempts()
+    attempts = Attempts()
     attempts.hurry()
     attempts.begin(LOST, now=100)
     assert attempts.next(SERVERS)[1] == 0
@@ -48,7 +48,7 @@ def test_who_was_asked_to_leave_does_not_wait() -> None:
 
 
 def test_a_connection_that_did_not_last_counts_as_an_attempt_that_failed() -> None:
-    attempts = _Attempts()
+    attempts = Attempts()
     attempts.begin(LOST, now=100)
     for _ in range(3):
         attempts.next(SERVERS)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Literal, TypeAlias, TypeVar, assert_never
+from typing import Literal, TypeVar, assert_never
 
 from common.messages.commands import EndReason
-from common.messages.offers import HandoverReason
+from common.messages.offers import PLANNED, HandoverReason
 from edge.core import arbiter as arbitration
 from edge.core.arbiter import Arbiter, Talker
 from edge.core.past import Past
@@ -68,8 +68,12 @@ class Cut:
     revision: int
 
 
-Verdict: TypeAlias = Cut | Literal["wait", "no"]
-"""An edge's answer to a talker that is ready."""
+@dataclass(frozen=True)
+class Verdict:
+    """An edge's answer to a talker that is ready. No cut: it may wait for one, or go."""
+
+    cut: Cut | None = None
+    may_wait: bool = False
 
 
 @dataclass(eq=False)
@@ -127,8 +131,15 @@ class EdgeCall:
     ring: list[int] = field(default_factory=list)
     addressed: Talker | None = None
     is_legless: bool = False
+    is_quiet: bool = False
     ticks_at: float = 0.0
     end: EndReason | None = None
+    numbered: int = 0
+    """The highest epoch given out before or here."""
+    took_on: set[Talker] = field(default_factory=set)
+    """Whoever accepted, or was asked to go on: each must be current, or be told that it is over."""
+    waiting: set[Talker] = field(default_factory=set)
+    released: set[Talker] = field(default_factory=set)
 
 
 @dataclass
@@ -159,6 +170,7 @@ class World:
         self.now = 0.0
         self.edges = [EdgeProcess(name) for name in ("edge-1", "edge-2")]
         self.talkers = [TalkerProcess(name) for name in ("a", "b", "c")]
+        self.carried: list[EdgeCall] = []
         self.entry: Entry | None = None
         self.stream: list[int] = []
         self.epochs: list[Talker] = []
@@ -218,8 +230,9 @@ class World:
         answer: Callable[[], T | None],
         done: Callable[[T | None], None],
         within_s: float,
+        late: Callable[[T | None], None] = lambda _: None,
     ) -> None:
-        """One request: `done` gets the first answer, or None."""
+        """One request: `done` gets the first answer, or None once; `late` gets what comes after that."""
         is_open = True
 
         def finish(value: T | None) -> None:
@@ -227,6 +240,8 @@ class World:
             if is_open and not sender.is_dead:
                 is_open = False
                 done(value)
+            elif value is not None and not sender.is_dead:
+                late(value)
 
         if receiver is None or not (sender.is_on_bus and receiver.is_on_bus):
             self.after(0.002, lambda: self._unhung(sender, lambda: finish(None)))
@@ -373,8 +388,9 @@ class World:
         self, edge: EdgeProcess, leg: Leg, last_epoch: int, talker: Talker | None, said: int, revision: int
     ) -> None:
         assert edge.call is None
-        call = EdgeCall(edge, leg, Arbiter(self.now, MAX_CALL_S, last_epoch), said, revision)
+        call = EdgeCall(edge, leg, Arbiter(self.now, MAX_CALL_S, last_epoch), said, revision, numbered=last_epoch)
         edge.call = call
+        self.carried.append(call)
         self.feed(call, arbitration.LegUp(talker))
         if edge.is_away:
             self.feed(call, arbitration.BusLost())
@@ -385,12 +401,58 @@ class World:
         """One event for one arbiter, and what it wants done."""
         if call.edge.is_dead:
             return
-        for command in call.arbiter.feed(event, self.now):
+        before = call.arbiter.current
+        commands = call.arbiter.feed(event, self.now)
+        self._check(call, event, before, commands)
+        for command in commands:
             self._perform(call, command)
         deadline = call.arbiter.next_deadline()
         if deadline is not None and deadline != call.ticks_at and deadline < MAX_CALL_S:
             call.ticks_at = deadline
             self.after(max(0.0, deadline - self.now), lambda: self._tick(call, deadline))
+
+    def _check(
+        self, call: EdgeCall, event: arbitration.Event, before: Talker | None, commands: tuple[arbitration.Command, ...]
+    ) -> None:
+        """What no arbiter may answer, whatever it is told."""
+        arbiter = call.arbiter
+        current = arbiter.current.epoch if arbiter.current else 0
+        assert all(arbiter.is_current(epoch) == (epoch == current) for epoch in (arbiter.last_epoch, current or 1))
+        match event:
+            case arbitration.OfferAccepted(epoch, talker_id) | arbitration.AdoptionAccepted(epoch, talker_id):
+                call.took_on.add(Talker(talker_id, epoch))
+            case arbitration.HandoverAsked(epoch, talker_id) if Talker(talker_id, epoch) in call.released:
+                assert commands == (), "a talker whose time is over was listened to"
+            case arbitration.HandoverAsked(epoch, talker_id) if before not in (None, Talker(talker_id, epoch)):
+                assert arbiter.current == before, "the talker is not to blame for a candidate"
+            case arbitration.QuietChanged(is_quiet):
+                call.is_quiet = is_quiet
+            case _:
+                pass
+        call.released.update(command.talker for command in commands if isinstance(command, arbitration.ReleaseTalker))
+        for command in commands:
+            self._check_command(call, before, command)
+
+    def _check_command(self, call: EdgeCall, before: Talker | None, command: arbitration.Command) -> None:
+        match command:
+            case arbitration.MakeOffer(epoch) | arbitration.AskAdoption(_, epoch):
+                assert epoch > call.numbered, "an epoch was given out twice"
+                assert not call.is_legless, "a talker is sought for nobody"
+                call.numbered = epoch
+            case arbitration.CutOver(talker, reason, waited_s, has_waited=has_waited):
+                assert waited_s >= 0
+                assert talker not in call.released
+                assert not call.is_legless, "cut over for nobody"
+                assert before is None or talker.epoch > before.epoch, "epochs went down"
+                assert has_waited or talker not in call.waiting, "nobody tells the talker that its moment has come"
+                is_in_time = reason not in PLANNED or before is None or call.is_quiet
+                assert is_in_time or waited_s >= arbitration.QUIET_WITHIN_S, "a planned change interrupted somebody"
+                call.took_on.add(talker)
+            case arbitration.EndCall(EndReason.MOVED):
+                assert before not in call.released, "the call goes on elsewhere, but its talker was sent away"
+                call.took_on -= {before} if before else set()
+            case _:
+                pass
 
     def _tick(self, call: EdgeCall, due: float) -> None:
         if call.ticks_at == due:
@@ -434,10 +496,11 @@ class World:
             failed = arbitration.OfferFailed(epoch)
             self.feed(call, arbitration.OfferAccepted(epoch, taker) if taker else failed)
 
-        self.ask(call.edge, member, answer, done, OFFER_WITHIN_S)
+        self.ask(call.edge, member, answer, done, OFFER_WITHIN_S, late=done)
 
     def _adopt(self, call: EdgeCall, talker: Talker, epoch: int, tries: int) -> None:
         process = self._talker(talker.talker_id)
+        call.took_on.add(Talker(talker.talker_id, epoch))
 
         def done(is_adopted: bool | None) -> None:
             if is_adopted:
@@ -455,7 +518,6 @@ class World:
     def _cut_over(self, call: EdgeCall, cut: arbitration.CutOver) -> None:
         talker = cut.talker
         assert call.arbiter.current == talker
-        assert cut.waited_s >= 0
         self.cuts += 1
         call.addressed = talker
         if cut.has_waited:
@@ -490,11 +552,14 @@ class World:
 
     def _on_ready(self, call: EdgeCall | None, talker: Talker) -> Verdict:
         if call is None:
-            return "no"
+            return Verdict()
         self.feed(call, arbitration.TalkerReady(talker.epoch, talker.talker_id))
         if call.arbiter.current == talker:
-            return self._cut(call)
-        return "wait" if call.arbiter.holds(talker) else "no"
+            return Verdict(self._cut(call))
+        if not call.arbiter.holds(talker):
+            return Verdict()
+        call.waiting.add(talker)
+        return Verdict(may_wait=True)
 
     def _is_current(self, call: EdgeCall | None, talker: Talker) -> bool:
         return call is not None and (call.arbiter.current == talker or call.arbiter.holds(talker))
@@ -528,17 +593,14 @@ class World:
             match answer:
                 case None if tries > 1:
                     self._say_ready(session, tries - 1)
-                case None | "no":
-                    self._close(session)
-                case "wait":
+                case Verdict(cut=Cut() as cut):
+                    self._talks(session, cut)
+                case Verdict(may_wait=True):
                     self.after(WAIT_AGAIN_S, lambda: self._unhung(session.talker, lambda: self._say_ready(session, 3)))
-                case Cut():
-                    self._talks(session, answer)
+                case _:
+                    self._close(session)
 
-        def answer() -> Verdict:
-            return self._on_ready(edge.call, session.id)
-
-        self.ask(session.talker, edge, answer, done, READY_WITHIN_S)
+        self.ask(session.talker, edge, lambda: self._on_ready(edge.call, session.id), done, READY_WITHIN_S)
 
     def _take_over(self, talker: TalkerProcess, epoch: int, edge: EdgeProcess, cut: Cut) -> None:
         session = talker.session(epoch, edge)
@@ -832,6 +894,8 @@ class World:
         self._run_until(self.now + ASK_AFTER_S + LEAVE_AFTER_S + 5.0)
         assert not self.calls()
         assert not [session for talker in self.talkers for session in talker.sessions], "a session outlived its call"
+        for call in self.carried:
+            assert call.edge.is_dead or call.took_on <= call.released, "somebody was not told that it is over"
 
 
 def _know(call: EdgeCall, said: int) -> None:

@@ -32,6 +32,12 @@ def test_a_token_comes_back_as_it_was_issued_with_nonce_and_time() -> None:
     assert read.issued_at == NOW
 
 
+def test_a_token_says_whether_the_call_had_a_stream_before() -> None:
+    resumed = StreamToken(call_sid="CA1", profile="desk", caller="", dialled="", is_resumed=True)
+    assert MINT.read(MINT.issue(resumed, NOW), NOW).is_resumed
+    assert not MINT.read(MINT.issue(TOKEN, NOW), NOW).is_resumed
+
+
 def test_no_two_tokens_have_the_same_nonce() -> None:
     nonces = {MINT.read(MINT.issue(TOKEN, NOW), NOW).nonce for _ in range(100)}
     assert len(nonces) == 100

@@ -243,3 +243,29 @@ def test_a_turn_the_caller_cut_off_is_interrupted_and_not_for_want_of_a_talker(s
     stage.voice.on_clear(stage.clear())
     (said,) = stage.said()
     assert (said.is_interrupted, said.is_unfinished) == (True, False)
+
+
+def test_after_a_fault_of_the_bus_what_comes_again_behind_newer_records_still_finds_its_place(stage: Stage) -> None:
+    records: list[RawRecord] = [
+        (1, 1, 1, 0, Kind.ITEM, b"item-1"),
+        (1, 1, 2, 0, Kind.AUDIO, b"\x01" * 160),
+        (1, 1, 3, 20, Kind.AUDIO, b"\x02" * 160),
+        (1, 1, 4, 40, Kind.AUDIO, b"\x03" * 160),
+    ]
+    for record in records[:2]:
+        stage.voice.on_record(record)
+    stage.voice.hold_back()
+    for record in (records[3], *records):
+        stage.voice.on_record(record)
+    assert len(stage.leg.sent) == 1
+    stage.voice.let_go()
+    assert b"".join(audio for audio, _ in stage.leg.sent) == b"\x01" * 160 + b"\x02" * 160 + b"\x03" * 160
+    stage.record(Kind.AUDIO, b"\x04" * 160)
+
+
+def test_what_was_held_back_of_a_talker_that_was_replaced_is_not_heard(stage: Stage) -> None:
+    stage.voice.hold_back()
+    stage.record(Kind.AUDIO, pcmu.silence(20))
+    stage.voice.new_epoch(2)
+    stage.voice.let_go()
+    assert stage.leg.sent == []

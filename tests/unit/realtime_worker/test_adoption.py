@@ -62,6 +62,11 @@ def test_a_turn_the_edge_knows_is_nobodys_business_any_more() -> None:
     assert adopted(talking()) == [TellLeftOver(())]
 
 
+def test_a_turn_the_edge_knows_but_whose_leg_broke_in_the_middle_is_forgotten_from_there_as_well() -> None:
+    commands = adopted(finished(speaking()), known=frozenset({"a1", "a2"}))
+    assert commands == [TellLeftOver(()), Truncate("a2", 2_000), GO_ON]
+
+
 def test_a_turn_that_was_heard_to_its_end_is_told_and_kept() -> None:
     commands = adopted(talking(), known=frozenset())
     assert commands == [TellLeftOver((LeftOver(item_id="a1", text="", start_ms=0, heard_ms=1_000, audio_ms=1_000),))]
@@ -110,7 +115,7 @@ def test_an_answer_that_was_stopped_and_never_ends_is_not_waited_for() -> None:
 
 
 def test_an_answer_nobody_heard_is_given_again_from_its_beginning() -> None:
-    commands = adopted(finished(speaking()), died_s_ago=5.0)
+    commands = adopted(finished(speaking()), died_s_ago=2.5)
     assert commands == [TellLeftOver(()), DeleteItem("a2"), Respond()]
 
 

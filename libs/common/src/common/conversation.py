@@ -1,6 +1,6 @@
 """The conversation of a call: what was said and done, in order, as a talker needs it to go on; folded from facts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,21 +76,29 @@ class Conversation:
         return max((turn.end_ms for turn in self._turns.values() if turn.speaker == "caller"), default=0)
 
 
-def newest(turns: Sequence[AnyTurn], most_characters: int) -> tuple[tuple[AnyTurn, ...], int]:
-    """The newest turns whose words make at most `most_characters`, and how many older ones that leaves out."""
-    room = most_characters
-    kept: list[AnyTurn] = []
-    for turn in reversed(turns):
-        room -= _characters(turn)
-        if room < 0:
-            break
-        kept.append(turn)
-    return tuple(reversed(kept)), len(turns) - len(kept)
-
-
-def _characters(turn: AnyTurn) -> int:
+def characters(turn: AnyTurn) -> int:
+    """How long a turn is in words."""
     match turn:
         case Turn(text=text):
             return len(text)
         case ToolTurn(arguments=arguments, output=output):
             return len(arguments) + len(output or "")
+
+
+def encoded_bytes(turn: AnyTurn) -> int:
+    """How long a turn is in a message."""
+    return len(turn.model_dump_json().encode())
+
+
+def newest(
+    turns: Sequence[AnyTurn], most: int, size: Callable[[AnyTurn], int] = characters
+) -> tuple[tuple[AnyTurn, ...], int]:
+    """The newest turns whose sizes make at most `most`, and how many older ones that leaves out."""
+    room = most
+    kept: list[AnyTurn] = []
+    for turn in reversed(turns):
+        room -= size(turn)
+        if room < 0:
+            break
+        kept.append(turn)
+    return tuple(reversed(kept)), len(turns) - len(kept)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class _Part(BaseModel):
@@ -77,6 +77,16 @@ class CallBack(_Part):
 LastResort = Annotated[Apology | TransferToHuman | CallBack, Field(discriminator="type")]
 
 
+def _fits_a_message(text: str) -> str:
+    if len(text.encode()) > 65_536:
+        raise ValueError("must not be longer than 64 KiB")
+    return text
+
+
+InstructionsText = Annotated[str, Field(min_length=1), AfterValidator(_fits_a_message)]
+"""They travel in one message of the bus, beside the conversation."""
+
+
 class AgentProfile(_Part):
     """One agent. `instructions` are final here: files read, placeholders filled."""
 
@@ -88,7 +98,7 @@ class AgentProfile(_Part):
     model: str | None = None
     """None: the worker's default."""
     greeting: str = Field(min_length=1, max_length=2_000)
-    instructions: str = Field(min_length=1, max_length=100_000)
+    instructions: InstructionsText
     turn_detection: TurnDetection = ServerVad()
     transcription: Transcription = Transcription()
     noise_reduction: Literal["near_field", "far_field"] | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from common.conversation import AnyTurn, Conversation, ToolTurn, Turn, newest
+from common.conversation import AnyTurn, Conversation, ToolTurn, Turn, encoded_bytes, newest
 from common.messages.commands import CutOver
 from common.messages.facts import (
     AgentSaid,
@@ -20,8 +20,9 @@ from common.messages.facts import (
 )
 from common.messages.instructions import Instructions
 
-_MOST_CHARACTERS: Final = 200_000
-"""Of the conversation in one message; an hour of talk has about 60,000. NATS takes 1 MB at most."""
+_MOST_BYTES: Final = 160_000
+"""Of the conversation in one message, which also holds up to 64 KiB of instructions; NATS takes 256 KiB. An hour of talk
+has about 150,000."""
 
 
 @dataclass
@@ -97,7 +98,7 @@ class CallMemory:
     def cut(self, under_way: Sequence[Turn], leg_clock_ms: int) -> CutOver:
         """What a new talker has to know. `under_way`: turns that still play, as they will have been heard."""
         known: dict[str, AnyTurn] = {turn.item_id: turn for turn in (*self.conversation.everything, *under_way)}
-        turns, omitted = newest(sorted(known.values(), key=lambda turn: turn.start_ms), _MOST_CHARACTERS)
+        turns, omitted = newest(sorted(known.values(), key=lambda turn: turn.start_ms), _MOST_BYTES, encoded_bytes)
         return CutOver(
             is_granted=True,
             leg_clock_ms=leg_clock_ms,

@@ -17,6 +17,7 @@ from common.lifecycle import LoopLag
 from common.messages.commands import EndReason
 from common.messages.facts import AnyFact, CallEnded, EpochChanged, LegReattached
 from common.messages.heartbeat import Heartbeat
+from edge import telling
 from edge.call import Surroundings
 from edge.calls import Calls
 from edge.core.neighbours import STALE_AFTER_S, Neighbours
@@ -152,7 +153,7 @@ class Orphans:
         past.add(facts)
         duration_ms = ended.duration_ms if ended else past.clock_ms
         if ended is None:
-            self._tell_end(call_id, reason, duration_ms, past.last_epoch)
+            self._facts.write(telling.ended(call_id, past.last_epoch, reason, duration_ms))
         if (ended or held.entry.state == "ended") and await self._records.holds(call_id):
             self._registry.recorded(call_id)
             return
@@ -168,11 +169,6 @@ class Orphans:
         except UpstreamUnavailable:
             self._sweep_at = min(self._sweep_at, time.monotonic() + _AGAIN_AFTER_S)
             return True
-
-    def _tell_end(self, call_id: str, reason: EndReason, duration_ms: int, epoch: int) -> None:
-        self._facts.write(
-            CallEnded(call_id=call_id, reason=reason, duration_ms=duration_ms, epoch=epoch, at_ms=duration_ms)
-        )
 
 
 def _end(facts: Sequence[AnyFact]) -> CallEnded | None:

@@ -218,7 +218,6 @@ class Registry:
         else:
             self._done(call_id, entry)
             if self._carries(call_id):
-                log.warning("another edge has taken the call", extra=logs.fields(call=call_id))
                 self._on_lost(call_id)
 
     def _is_theirs(self, found: CallEntry, ours: CallEntry, *, is_known: bool) -> bool:

@@ -42,6 +42,8 @@ log = logs.get("session")
 
 LAST_WORDS_WITHIN_S: Final = 0.5
 """How long after the leg's end a talker's last facts are waited for before the record is written."""
+CATCH_UP_WITHIN_S: Final = 0.25
+"""After a fault of the bus talkers send again what was lost. They need no longer for it."""
 MOVE_WITHIN_S: Final = 60.0
 """A call that finds no quiet moment for this long is moved anyway."""
 _HEARD_ITEMS_AT_MOST: Final = 200
@@ -255,7 +257,15 @@ class CallSession:
     def bus_back(self, gap_s: float) -> None:
         """Everybody can be reached again; what was sent in the last `gap_s` may be lost."""
         self._audio.missed(gap_s, time.monotonic())
+        if not self.is_legless:
+            self._voice.hold_back()
+            self._spawn(self._catch_up())
         self._feed(arbitration.BusBack())
+
+    async def _catch_up(self) -> None:
+        await asyncio.sleep(CATCH_UP_WITHIN_S)
+        self._voice.let_go()
+        self._refresh()
 
     def order_handover(self) -> Talker | None:
         """An operator wants another talker, at the next quiet moment. Returns who talks now."""

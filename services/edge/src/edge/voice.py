@@ -37,6 +37,7 @@ class AgentVoice:
         self._void_through = 0
         self._through: dict[int, int] = {}
         """The last sequence that came of each kind: after a fault of the bus, records may come again."""
+        self._held_back: list[RawRecord] | None = None
         self._cleared: Clear | None = None
         self._heard = Heard()
         self._epoch = 0
@@ -46,6 +47,7 @@ class AgentVoice:
     def new_epoch(self, epoch: int) -> None:
         """Another talker speaks from now on; what the last one sent plays on."""
         self._epoch = epoch
+        self._held_back = None
         self._void_through = 0
         self._through.clear()
         self._perform(self._playout.end_items(time.monotonic()))
@@ -69,8 +71,21 @@ class AgentVoice:
         """Play a clip of our own."""
         self._perform(self._playout.local(pcmu, time.monotonic()))
 
+    def hold_back(self) -> None:
+        """Records were lost and will come again, perhaps behind newer ones: keep all until `let_go`."""
+        self._held_back = [] if self._held_back is None else self._held_back
+
+    def let_go(self) -> None:
+        """Play what was held back, in its order."""
+        held, self._held_back = self._held_back or [], None
+        for record in sorted(held, key=lambda record: record[2]):
+            self.on_record(record)
+
     def on_record(self, record: RawRecord) -> None:
         """One record of the current talker."""
+        if self._held_back is not None:
+            self._held_back.append(record)
+            return
         _, epoch, sequence, timestamp_ms, kind, payload = record
         if sequence <= self._through.get(kind, 0):
             metrics.AUDIO_DROPPED.labels("agent", "repeated").inc()

@@ -98,8 +98,7 @@ class CallSession:
         self._wished: set[HandoverReason] = set()
         self._left_over: tuple[LeftOver, ...] = ()
         self._adoption: tuple[Adopt, Adopted] | None = None
-        self.is_talker = False
-        """True from the cut until the end."""
+        self._was_cut_to = False
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
 
@@ -144,7 +143,7 @@ class CallSession:
         opened.speech.listen(self._on_speech)
         cut = await self._cut(opened)
         if cut is not None and not self._over.is_set():
-            self.is_talker = True
+            self._was_cut_to = True
             self._feed(BecameTalker(cut, opened.answers_by_itself))
             await self._over.wait()
 
@@ -160,9 +159,7 @@ class CallSession:
             return None
 
     def _finish(self) -> None:
-        self.is_talker = False
-        self._over.set()
-        self._candidacy.give_up()
+        self._end()
         self._listening.stop()
         self._disarm()
 
@@ -185,6 +182,11 @@ class CallSession:
     def key(self) -> tuple[int, int]:
         """How caller audio names this session."""
         return self._key, self._edge.epoch
+
+    @property
+    def is_talker(self) -> bool:
+        """True from the cut until the end."""
+        return self._was_cut_to and not self._over.is_set()
 
     def release(self, reason: str) -> None:
         """The edge is done with us."""

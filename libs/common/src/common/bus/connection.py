@@ -14,6 +14,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
 from common import backoff, logs, metrics
+from common.bus.attempts import Attempts
 from common.bus.client import BusClient
 from common.ending import end_tasks
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
@@ -34,10 +35,6 @@ _DEAF_AFTER_S: Final = 2.0
 _LEAVE_WITHIN_S: Final = 0.2
 """Clients asked to leave a server do so spread over this time, still connected."""
 _FLUSH_BEFORE_LEAVING_S: Final = 0.3
-_FIRST_ROUND_WAIT_S: Final = (0.0, 0.1)
-_LATER_WAIT_S: Final = (0.1, 0.5)
-_LASTS_S: Final = 1.0
-"""A connection that did not live this long counts as another failed attempt."""
 _CLOSE_WITHIN_S: Final = 1.0
 _MAX_UNSENT_BYTES: Final = 1024 * 1024
 """What may wait for the socket. At twice of it nats-py would make publishers wait, without end if the server hangs."""
@@ -57,7 +54,7 @@ class Bus:
         self._is_up = False
         self._connections = 0
         self._proven_at = 0.0
-        self._attempts = _Attempts()
+        self._attempts = Attempts()
         self._watchdog: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._last_error = ""
@@ -312,37 +309,6 @@ class Bus:
     def _note_event(self, connected: int) -> None:
         self.last_event_at = time.monotonic()
         metrics.NATS_CONNECTED.set(connected)
-
-
-class _Attempts:
-    """Which server to try next, and when: soon the others, last the one just lost, then slower, round and round."""
-
-    def __init__(self) -> None:
-        self.last_at = 0.0
-        """When the last attempt was about to be made (monotonic)."""
-        self._left = ""
-        self._made = 0
-        self._is_hurried = False
-
-    def begin(self, left: str, now: float) -> None:
-        """The connection to `left` is lost."""
-        self._left = left
-        if now - self.last_at > _LASTS_S:
-            self._made = 0
-
-    def hurry(self) -> None:
-        """The next attempt need not be spread: leaving was."""
-        self._is_hurried = True
-
-    def next(self, servers: list[Server]) -> tuple[Server, float]:
-        """The server, and how long to wait before trying it: never long, never all clients at the same moment."""
-        in_order = sorted(servers, key=lambda server: server.uri.netloc == self._left)
-        server = in_order[self._made % len(in_order)]
-        span = (0, 0) if self._is_hurried else _FIRST_ROUND_WAIT_S if self._made < len(in_order) else _LATER_WAIT_S
-        wait_s = random.uniform(*span)  # noqa: S311
-        self._made, self._is_hurried = self._made + 1, False
-        self.last_at = time.monotonic() + wait_s
-        return server, wait_s
 
 
 def _call(callback: Callable[..., None], *arguments: float) -> None:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from common.messages.base import Message
+from common.profile import InstructionsText
 
 
 class Instructions(Message):
@@ -10,4 +11,4 @@ class Instructions(Message):
 
     call_id: str
     revision: int = Field(ge=1)
-    instructions: str = Field(min_length=1, max_length=100_000)
+    instructions: InstructionsText

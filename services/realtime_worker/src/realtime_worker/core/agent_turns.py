@@ -56,6 +56,8 @@ class Remnant:
     audio_ms: int
     is_cut: bool
     """More of it was to come."""
+    is_known: bool
+    """The edge has its fact. That it is cut it cannot tell us: its leg may have broken long before it died."""
 
 
 class AgentTurns:
@@ -153,19 +155,18 @@ class AgentTurns:
         return tuple(step for each in fresh for step in self._keep(each, 0))
 
     def remnants(self, died_at: float, known: Set[str]) -> tuple[Remnant, ...]:
-        """The turns not in `known`, as heard up to `died_at`: played one after another, none before it was sent."""
+        """The turns as heard up to `died_at`: played one after another, none before it was sent."""
         found: list[Remnant] = []
         free_at = 0.0
         for item_id, item in self._items.items():
             length_ms = item.sent_ms if item.kept_ms is None else item.kept_ms
             began_at = max(item.first_sent_at, free_at)
             free_at = began_at + length_ms / 1000
-            if item_id in known:
-                continue
             heard_ms = max(0, min(round((died_at - began_at) * 1000), length_ms))
             is_cut = item.kept_ms is None and (heard_ms < item.sent_ms or not item.is_over)
             text = heard_text(item.pieces, item.sent_ms, heard_ms)
-            found.append(Remnant(item_id, text, began_at, heard_ms, item.sent_ms, is_cut))
+            is_known = item_id in known
+            found.append(Remnant(item_id, text, began_at, heard_ms, item.sent_ms, is_cut, is_known))
         return tuple(found)
 
     def cut_off(self, remnant: Remnant) -> tuple[Truncate | DeleteItem, ...]:

@@ -203,12 +203,13 @@ class SpeechConversation:
         remnants = self._agent.remnants(event.died_at, event.known_items)
         cut = [remnant for remnant in remnants if remnant.is_cut]
         cancelled = self._responses.void_those_with({remnant.item_id for remnant in cut})
+        told = [remnant for remnant in remnants if remnant.heard_ms and not remnant.is_known]
         wish = (self._last_wish,) if self._last_wish is not None and self._waiting.has_given_up else ()
         return (
-            TellLeftOver(tuple(self._left_over(remnant, event.died_at) for remnant in remnants if remnant.heard_ms)),
+            TellLeftOver(tuple(self._left_over(remnant, event.died_at) for remnant in told)),
             *map(CancelResponse, cancelled),
             *(step for remnant in cut for step in self._agent.cut_off(remnant)),
-            *self._resume(cut, is_first=not event.known_items, now=now),
+            *self._resume(cut, is_first=not any(remnant.heard_ms for remnant in remnants), now=now),
             *wish,
         )
 
