@@ -722,7 +722,7 @@ class World:
         if call is None or call.is_legless or not call.leg.is_alive or not call.arbiter.is_current(epoch):
             return
         assert epoch >= self.heard_epoch, f"epoch {epoch} was heard after {self.heard_epoch}"
-        audible = [each for each in self.calls() if each.leg.is_alive and each.arbiter.current and not each.is_legless]
+        audible = [each for each in self.calls() if each.leg.is_alive and each.addressed and each.edge.is_on_bus]
         assert audible == [call], "two edges let talkers through to the caller"
         self.heard_epoch = epoch
         self.heard += 1

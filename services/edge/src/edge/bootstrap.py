@@ -193,7 +193,7 @@ class Edge:
         """Another edge has taken the call, and its talker: what is here must fall silent."""
         if (session := self._calls.get(call_id)) is not None:
             log.warning("another edge has taken a call", extra=logs.fields(call=call_id))
-            session.end(EndReason.MOVED)
+            session.moved()
 
     def _on_drain(self, drain: Drain) -> None:
         self._moves_calls = self._moves_calls or drain.moves_calls

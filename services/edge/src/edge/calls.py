@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from nats.aio.msg import Msg
 
@@ -36,6 +37,8 @@ from edge.session import CallSession
 
 log = logs.get("calls")
 
+_REMEMBERED: Final = 1_000
+
 CallCommand: TypeAlias = Ready | Clear | StandingAsked | HandoverPlease | HangUp
 
 
@@ -50,6 +53,7 @@ class Calls:
         self._by_id: dict[str, CallSession] = {}
         self._by_key: dict[int, CallSession] = {}
         self._joining: set[str] = set()
+        self._given_up: OrderedDict[str, None] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -81,6 +85,9 @@ class Calls:
         if session is None or not session.is_legless:
             return None
         self._forget(session)
+        self._given_up[call_id] = None
+        if len(self._given_up) > _REMEMBERED:
+            self._given_up.popitem(last=False)
         return session.give_up()
 
     @contextlib.contextmanager
@@ -158,7 +165,18 @@ class Calls:
                 return Draining(process_id=self._around.edge_id, calls=len(self)).encode()
             case _:
                 session = self.get(command.call_id)
-                return _nobodys(command) if session is None else _to_session(command, session)
+                return self._nobodys(command) if session is None else _to_session(command, session)
+
+    def _nobodys(self, command: CallCommand) -> bytes | None:
+        """About a call that is not here, or not any more."""
+        metrics.BUS_REJECTS.labels("no_call").inc()
+        match command:
+            case Ready():
+                return CutOver(is_granted=False).encode()
+            case StandingAsked(call_id=call_id) if call_id not in self._given_up:
+                return Standing(is_current=False).encode()
+            case _:
+                return None  # of a call that was given up another edge knows more: it will adopt the talker
 
     def _who_carries(self, call_id: str) -> LegState:
         """Another edge has a stream of this call. If our leg of it is dead, the call is given up to that edge."""
@@ -239,18 +257,6 @@ class Calls:
         """Give every leg back to the carrier at its next quiet moment: they come back to other edges."""
         for session in self:
             session.move_away()
-
-
-def _nobodys(command: CallCommand) -> bytes | None:
-    """About a call that is not here, or not any more."""
-    metrics.BUS_REJECTS.labels("no_call").inc()
-    match command:
-        case Ready():
-            return CutOver(is_granted=False).encode()
-        case StandingAsked():
-            return Standing(is_current=False).encode()
-        case _:
-            return None
 
 
 def _to_session(command: CallCommand, session: CallSession) -> bytes | None:

@@ -126,7 +126,7 @@ class CallSession:
 
     async def _conclude(self) -> dict[str, Any] | None:
         reason = self._end or EndReason.LEG_LOST
-        if reason is EndReason.MOVED:
+        if self._has_moved():
             log.info("call goes on elsewhere", extra=logs.fields(call=self.caller.call_id))
             self.leg.close()
             return None
@@ -135,6 +135,8 @@ class CallSession:
         self._around.registry.note(self.caller.call_id, self._entry("ended", reason))
         self.leg.close()
         await asyncio.sleep(LAST_WORDS_WITHIN_S)
+        if self._has_moved():  # the carrier closed this stream because another edge has the call
+            return None
         self._tell(telling.ended(self.caller.call_id, epoch, reason, duration_ms))
         log.info("call ended", extra=logs.fields(call=self.caller.call_id, reason=reason, duration_ms=duration_ms))
         return telling.record(self.caller, self.memory, reason, duration_ms, self._started_at)
@@ -287,6 +289,14 @@ class CallSession:
         before = Before(self.memory, self._arbiter.last_epoch, self._arbiter.current, clock_ms, self._started_at)
         self._feed(arbitration.LegDown(EndReason.MOVED))
         return before
+
+    def moved(self) -> None:
+        """Another edge has taken the call, which may come to light after it seemed to have ended here."""
+        self._feed(arbitration.LegDown(EndReason.MOVED))
+        self._end = EndReason.MOVED
+
+    def _has_moved(self) -> bool:
+        return self._end is EndReason.MOVED
 
     def end(self, reason: EndReason) -> None:
         """End the call for a reason of our own."""
