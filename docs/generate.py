@@ -9,7 +9,7 @@ from typing import Any
 
 from common.fsm import mermaid
 from edge.core import arbiter, suspicion
-from realtime_worker.core import floor, phase
+from talker.core import floor, phase
 
 GENERATED = Path(__file__).parent / "generated"
 
@@ -38,13 +38,13 @@ MACHINES = (
         suspicion.Standing.ALIVE,
     ),
     Drawn(
-        "realtime_worker.core.phase.PHASES",
+        "talker.core.phase.PHASES",
         "How far one speech session has become the talker of its call",
         phase.PHASES,
         phase.Phase.CANDIDATE,
     ),
     Drawn(
-        "realtime_worker.core.floor.FLOOR",
+        "talker.core.floor.FLOOR",
         "Whose move it is in one speech session",
         floor.FLOOR,
         floor.Floor.QUIET,

@@ -82,18 +82,20 @@ class Balancer:
         self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self) -> None:
-        """Until stdin ends."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._accept, HOST, 0)
-        print(server.sockets[0].getsockname()[1], flush=True)
-        looking = asyncio.create_task(self._look())
-        async for line in await _stdin():
-            self._backends = tuple(Backend(**each) for each in json.loads(line)["backends"])
+    async def listen(self) -> asyncio.Server:
+        """On any free port."""
+        return await asyncio.get_running_loop().create_server(self._accept, HOST, 0)
+
+    async def use(self, *backends: Backend) -> None:
+        """From now on these; returns once it is known which of them are ready."""
+        self._backends = backends
+        await self._look_once()
+
+    async def look(self) -> None:
+        """Keep an eye on them, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
             await self._look_once()
-            print("ok", flush=True)
-        looking.cancel()
-        server.close()
 
     def _accept(self) -> _Pipe:
         pipe = _Pipe()
@@ -123,11 +125,6 @@ class Balancer:
         start = self._turn % len(ready) if ready else 0
         return ready[start:] + ready[:start]
 
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            await self._look_once()
-
     async def _look_once(self) -> None:
         backends = self._backends
         answers = await asyncio.gather(*(_is_ready(each.ops_port) for each in backends))
@@ -153,6 +150,17 @@ async def _stdin() -> asyncio.StreamReader:
     return reader
 
 
+async def _serve() -> None:
+    balancer = Balancer()
+    server = await balancer.listen()
+    print(server.sockets[0].getsockname()[1], flush=True)
+    looking = asyncio.create_task(balancer.look())
+    async for line in await _stdin():
+        await balancer.use(*(Backend(**each) for each in json.loads(line)["backends"]))
+        print("ok", flush=True)
+    looking.cancel()
+    server.close()
+
+
 if __name__ == "__main__":
-    uvloop.run(Balancer().serve())
-    sys.exit(0)
+    uvloop.run(_serve())

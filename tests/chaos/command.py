@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.machine import machine_facts
 from bench.progress import say
 from chaos.faults import BY_NAME, FAULTS, Fault
-from chaos.processes import ROOT, StackFailedError, tail
+from chaos.processes import ROOT, StackFailedError
 from chaos.report import remarks, show
 from chaos.round import Scale, play
 from chaos.rows import Row
@@ -29,7 +29,7 @@ WARM_BEYOND: Final = 1.2
 
 
 def run() -> int:
-    """Exit code 1 if a call was lost, doubled, forgotten or leaked; 130 if interrupted."""
+    """Exit code 1 if a call was lost, doubled, forgotten or leaked; 2 if the stack failed; 130 if interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _main(_arguments())
@@ -40,7 +40,8 @@ def run() -> int:
 
 def _main(arguments: argparse.Namespace) -> int:
     machine = machine_facts()
-    rows = asyncio.run(_play(arguments))
+    rows: list[Row] = []
+    failure = asyncio.run(_play(arguments, rows))
     report = {"machine": machine, "seed": arguments.seed, "settings": _settings(arguments), "rows": rows}
     text = json.dumps(report, indent=2, ensure_ascii=False)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +52,13 @@ def _main(arguments: argparse.Namespace) -> int:
         console = Console()
         show(report, console if console.is_terminal else Console(width=180))
         console.print(f"written to {arguments.output}", style="dim")
-    return int(not all(row["is_correct"] for row in rows))
+    if failure:
+        say(failure)
+    return 2 if failure else int(not all(row["is_correct"] for row in rows))
 
 
-async def _play(arguments: argparse.Namespace) -> list[Row]:
-    rows: list[Row] = []
+async def _play(arguments: argparse.Namespace, rows: list[Row]) -> str | None:
+    """Fills `rows`; returns why the stack could not be kept running, if it could not."""
     scale = Scale(arguments.calls, arguments.seed, soak_s=arguments.soak_s)
     async with AsyncExitStack() as exits:
         scratch = arguments.keep or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-chaos-")))
@@ -67,11 +70,10 @@ async def _play(arguments: argparse.Namespace) -> list[Row]:
             try:
                 row = await play(stack, fault, scale)
             except StackFailedError as failed:
-                say("".join(f"\n{log.name}:{tail(log)}" for log in stack.logs()))
-                raise SystemExit(f"{fault.name}: {failed}") from failed
+                return f"{fault.name}: {failed}"
             rows.append(row)
             say(_line(row))
-    return rows
+    return None
 
 
 def size(calls: int, warm: int | None = None) -> Size:

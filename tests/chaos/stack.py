@@ -243,10 +243,6 @@ class Stack:
     def _nodes(self) -> list[tuple[int, Node]]:
         return [(index, node) for index, node in enumerate(self.cluster.nodes) if node.pid is not None]
 
-    def logs(self) -> list[Path]:
-        """The logs of everything that ever ran."""
-        return sorted(self.scratch.glob("*.log"))
-
     # ----------------------------------------------------------------------------------------------------------------
 
     def _member(self, tier: Tier, module: str, environment: dict[str, str], ops: int, port: int = 0) -> Member:

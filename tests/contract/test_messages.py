@@ -90,6 +90,7 @@ EXAMPLES: tuple[Message, ...] = (
     commands.Adopt(**_CALL, new_epoch=3, edge_id="edge-2", leg_clock_ms=9_000, known_items=("item_1",)),
     LEFT_OVER,
     commands.Adopted(is_adopted=True, realtime_session_id="sess_1", leg_clock_ms=9_020, left_over=(LEFT_OVER,)),
+    commands.NotTalking(calls=((7, 2),)),
     commands.Ping(),
     commands.Release(**_CALL, reason="talker_lost"),
     commands.Digits(**_CALL, digits="12*#"),

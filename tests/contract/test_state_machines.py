@@ -28,7 +28,7 @@ def _is_table(value: Any) -> bool:
 def tables() -> dict[str, Table]:
     """Every table in a core of a service, by its dotted name."""
     found: dict[str, Table] = {}
-    for path in sorted(ROOT.glob("services/*/src/*/core/*.py")):
+    for path in sorted((*ROOT.glob("services/*/src/*/core/*.py"), *ROOT.glob("libs/*/src/*/core/*.py"))):
         name = ".".join(path.with_suffix("").relative_to(path.parents[2]).parts)
         module = importlib.import_module(name.removesuffix(".__init__"))
         for attribute, value in vars(module).items():
@@ -46,7 +46,7 @@ TABLES = tables()
 
 
 def test_the_tables_we_know_of_are_found() -> None:
-    assert {"edge.core.arbiter.TABLE", "realtime_worker.core.floor.FLOOR"} <= set(TABLES)
+    assert {"edge.core.arbiter.TABLE", "talker.core.floor.FLOOR"} <= set(TABLES)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -89,7 +89,7 @@ def test_a_search_for_a_talker_can_be_given_up_wherever_it_stands() -> None:
 
 
 def test_the_floor_has_an_answer_to_every_event_in_every_state() -> None:
-    from realtime_worker.core.floor import FLOOR, Floor, Moment
+    from talker.core.floor import FLOOR, Floor, Moment
 
     assert set(FLOOR) == {(floor, moment) for floor in Floor for moment in Moment}
 

@@ -1,7 +1,8 @@
 """Handover at the edge: quiet moments, broken legs, adoption, and what the caller hears meanwhile."""
 
+from common import ids
 from common.audio import Kind
-from common.messages.commands import Adopt, Adopted, HandingOver, HandOver, LeftOver, StandingAsked
+from common.messages.commands import Adopt, Adopted, HandingOver, HandOver, LeftOver, NotTalking, StandingAsked
 from common.messages.facts import (
     AgentSaid,
     CallEnded,
@@ -226,3 +227,15 @@ async def test_a_second_break_is_survived_as_the_first(edge: Stage) -> None:
                 changed = await edge.facts.wait_for(call_sid, "epoch_changed", count)
                 assert changed.epoch == count
     assert len([fact for fact in edge.facts.of(call_sid) if isinstance(fact, LegReattached)]) == 2
+
+
+async def test_a_talker_that_denies_to_talk_in_a_call_is_replaced(edge: Stage) -> None:
+    async with talking(edge.nats_url, talker_id="first") as first, edge.phone.call() as stream:
+        await first.cut_over_to()
+        await until(lambda: first.caller_audio)
+        first.manners = "refuses"
+        async with talking(edge.nats_url, talker_id="second") as second:
+            denial = NotTalking(calls=((ids.call_key(stream.call_sid), 1),))
+            await first.client.publish(f"trunk.v1.undelivered.{edge.edge.edge_id}.first", denial.encode())
+            assert (await second.cut_over_to()).reason is HandoverReason.TALKER_LOST
+            assert (await first.released()).epoch == 1

@@ -14,7 +14,7 @@ from integration.realtime_worker.edge_stand_in import EdgeStandIn, stand_in, unt
 from integration.realtime_worker.openai_process import Simulator
 from realtime_worker.bootstrap import build
 from realtime_worker.settings import RealtimeWorkerSettings
-from realtime_worker.worker import RealtimeWorker
+from talker.service import TalkerService
 
 SCRIPT = """
 account: {bad_keys: [sk-bad-key]}
@@ -34,7 +34,7 @@ class Stage:
 
     openai: Simulator
     edge: EdgeStandIn
-    worker: RealtimeWorker
+    worker: TalkerService
 
     async def session(self, number: int = -1) -> dict[str, Any]:
         """The simulator's record of one session."""

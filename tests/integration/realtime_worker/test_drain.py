@@ -9,6 +9,7 @@ from common.audio import Kind
 from common.messages.offers import HandoverReason
 from integration.realtime_worker.edge_stand_in import EdgeStandIn, Leg, until
 from integration.realtime_worker.stage import Stages, metric
+from realtime_worker.warm_sessions import WarmSessions
 from simulators.people.recordings import load
 
 CALLER = load("caller-2")
@@ -114,7 +115,9 @@ async def test_an_old_session_asks_to_be_replaced_and_talks_on_until_it_is(stage
 async def test_a_warm_session_brings_its_age_along(stage: Stages) -> None:
     async with stage(warm_sessions=1) as on:
         await until(lambda: metric("trunkline_warm_sessions") == 1)
-        (speech,) = on.worker._warm._pool._idle
+        warm = on.worker._beside["warm sessions"]
+        assert isinstance(warm, WarmSessions)
+        (speech,) = warm._pool._idle
         speech.opened_at -= 3_300
         leg = await greeted(on.edge)
         await until(lambda: leg.wishes)

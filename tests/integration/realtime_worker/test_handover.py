@@ -13,8 +13,8 @@ from common.messages.offers import HandoverReason
 from common.pcmu import silence
 from integration.realtime_worker.edge_stand_in import PROFILE, EdgeStandIn, Leg, until
 from integration.realtime_worker.stage import Stage, Stages, metric
-from realtime_worker.core.seeding import CONTINUED, TRIMMED
 from simulators.people.recordings import load
+from talker.core.seeding import CONTINUED, TRIMMED
 
 CALLER = load("caller-2")
 GREETED = Turn(speaker="agent", item_id="item_a", text="Hello, how can I help?", start_ms=0, end_ms=2_000)

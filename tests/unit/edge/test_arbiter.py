@@ -394,6 +394,19 @@ def test_a_candidate_gets_its_time_anew_when_the_bus_is_back() -> None:
     assert isinstance(arbiter.feed(TalkerReady(1, "a"), 24.95)[0], CutOver)
 
 
+def test_a_candidate_is_not_cut_to_while_nobody_could_tell_it() -> None:
+    arbiter = holding()
+    arbiter.feed(BusLost(), 3.0)
+    assert arbiter.feed(QuietChanged(True), 4.0) == ()
+    assert arbiter.feed(BusBack(), 5.0)[0] == CutOver(Talker("b", 2), DRAIN, 4.0, "session-b", has_waited=True)
+
+
+def test_a_talker_that_denies_to_be_one_is_replaced_at_once() -> None:
+    arbiter = talking()
+    assert please(arbiter, Talker("a", 1), LOST) == (ReleaseTalker(Talker("a", 1), LOST), MakeOffer(2, LOST))
+    assert arbiter.current is None
+
+
 def test_a_bus_that_was_never_away_comes_back_without_effect() -> None:
     arbiter = talking()
     before = arbiter.next_deadline()

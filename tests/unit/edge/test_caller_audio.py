@@ -78,6 +78,21 @@ def test_what_a_fault_may_have_lost_is_sent_again_from_a_little_before_it() -> N
     assert recorder.sent == []
 
 
+def test_newer_audio_does_not_overtake_what_has_to_be_sent_again() -> None:
+    audio, recorder, _ = stage()
+    audio.address(Talker("a", 1), since_ms=0)
+    speak(audio, *range(0, 1_000, 20))
+    recorder.sent.clear()
+    audio.missed(0.0, now=0.98)
+    speak(audio, *range(1_000, 1_200, 20))
+    assert recorder.sent == []
+    assert not audio.is_complete
+    audio.catch_up()
+    assert audio.is_complete
+    assert recorder.times() == sorted(recorder.times())
+    assert sum(len(record[5]) for _, record in recorder.sent) // 8 == 1_200 - 480
+
+
 def test_after_a_cut_nothing_of_an_earlier_fault_is_sent_again() -> None:
     audio, recorder, _ = stage()
     audio.address(Talker("a", 1), since_ms=0)

@@ -1,5 +1,7 @@
 """The caller-audio ring."""
 
+from itertools import pairwise
+
 from common.pcmu import BYTES_PER_MS, FRAME_BYTES
 from edge.core.ring import CallerRing
 
@@ -18,7 +20,7 @@ def filled(until_ms: int, ring: CallerRing) -> CallerRing:
 
 def audio(pieces: list[tuple[int, bytes]]) -> bytes:
     """All of it in one piece; each piece must begin where the one before ended."""
-    for (start_ms, pcmu), (next_ms, _) in zip(pieces, pieces[1:], strict=False):
+    for (start_ms, pcmu), (next_ms, _) in pairwise(pieces):
         assert start_ms + len(pcmu) // BYTES_PER_MS == next_ms
     return b"".join(pcmu for _, pcmu in pieces)
 

@@ -7,13 +7,13 @@ import pytest
 
 from common.messages.commands import CutOver
 from common.profile import AgentProfile, ServerVad
-from realtime_worker.backends import port
-from realtime_worker.backends.port import ProviderError, Severity
-from realtime_worker.core.caller_audio import CallerAudio
-from realtime_worker.core.conversation import SpeechConversation
-from realtime_worker.core.seeding import greet
-from realtime_worker.core.subject import Patience, Subject
-from realtime_worker.core.vocabulary import BecameTalker, Command, Event, NoteBargeIn, Tick, WriteFact
+from talker import port
+from talker.core.caller_audio import CallerAudio
+from talker.core.conversation import SpeechConversation
+from talker.core.seeding import greet
+from talker.core.subject import Patience, Subject
+from talker.core.vocabulary import BecameTalker, Command, Event, NoteBargeIn, Tick, WriteFact
+from talker.port import ProviderError, Severity
 
 
 def about(value: float, give: float = 1e-6) -> Any:

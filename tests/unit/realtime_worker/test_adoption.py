@@ -6,10 +6,9 @@ from common.audio import Kind
 from common.messages.commands import LeftOver
 from common.messages.facts import TurnStarted
 from common.messages.offers import HandoverReason
-from realtime_worker.backends import port
-from realtime_worker.backends.port import CancelResponse, DeleteItem, Respond, Truncate
-from realtime_worker.core.seeding import go_on
-from realtime_worker.core.vocabulary import (
+from talker import port
+from talker.core.seeding import go_on
+from talker.core.vocabulary import (
     AskHandover,
     BecameTalker,
     CarrierCleared,
@@ -19,6 +18,7 @@ from realtime_worker.core.vocabulary import (
     TellLeftOver,
     WasAdopted,
 )
+from talker.port import CancelResponse, DeleteItem, Respond, Truncate
 from unit.realtime_worker.rig import GREETING, NEW, SECOND_OF_AUDIO, Call, talking
 
 GO_ON = go_on("Be kind.")

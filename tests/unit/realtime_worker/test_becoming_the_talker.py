@@ -8,12 +8,11 @@ from common.conversation import AnyTurn, Turn
 from common.messages.commands import CutOver
 from common.messages.facts import ConversationTrimmed
 from common.messages.offers import HandoverReason
-from realtime_worker.backends import port
-from realtime_worker.backends.port import AddTurn, Configure, DeleteItem, ProviderError, Respond, Severity
-from realtime_worker.core.floor import Floor
-from realtime_worker.core.phase import Phase
-from realtime_worker.core.seeding import CONTINUED, go_on
-from realtime_worker.core.vocabulary import (
+from talker import port
+from talker.core.floor import Floor
+from talker.core.phase import Phase
+from talker.core.seeding import CONTINUED, go_on
+from talker.core.vocabulary import (
     AskHandover,
     BecameTalker,
     CarrierCleared,
@@ -25,6 +24,7 @@ from realtime_worker.core.vocabulary import (
     SendRecord,
     Tick,
 )
+from talker.port import AddTurn, Configure, DeleteItem, ProviderError, Respond, Severity
 from unit.realtime_worker.rig import AGENT, GREETING, STOPPED, Call
 
 GREETED = Turn(speaker="agent", item_id="s1", text="Hello.", start_ms=0, end_ms=1_000)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.conversation import AnyTurn, ToolTurn, Turn
-from realtime_worker.core.budget import fitting, room_tokens
+from talker.core.budget import fitting, room_tokens
 
 
 def turns(count: int, text: str = "word " * 10) -> list[AnyTurn]:

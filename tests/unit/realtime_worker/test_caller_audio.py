@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_worker.core.caller_audio import KEEP_MS, CallerAudio
+from talker.core.caller_audio import KEEP_MS, CallerAudio
 
 FRAME = 160
 

@@ -1,8 +1,8 @@
 """When the caller really spoke, from what turn detection says."""
 
 from common.profile import SemanticVad, ServerVad
-from realtime_worker.core.caller_turns import CallerTurns, Span
-from realtime_worker.core.leg_clock import LegClock
+from talker.core.caller_turns import CallerTurns, Span
+from talker.core.leg_clock import LegClock
 
 
 def heard(ms: int) -> LegClock:

@@ -16,7 +16,8 @@ from openai.types.realtime.session_update_event_param import SessionUpdateEventP
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.profile import AgentProfile, Limits, SemanticVad, ServerVad, Transcription
-from realtime_worker.backends.port import (
+from realtime_worker.backends.realtime.client_events import TYPES, ClientEvents, append, command_of
+from talker.port import (
     AddToolCall,
     AddToolOutput,
     AddTurn,
@@ -28,7 +29,6 @@ from realtime_worker.backends.port import (
     SpeechCommand,
     Truncate,
 )
-from realtime_worker.backends.realtime.client_events import TYPES, ClientEvents, append, command_of
 
 DECLARED: dict[str, Any] = {
     "conversation.item.create": ConversationItemCreateEventParam,

@@ -5,10 +5,9 @@ import pytest
 from common.audio import Kind
 from common.messages.facts import CallerSaid, TurnEnded, TurnStarted, UsageReported
 from common.messages.offers import HandoverReason
-from realtime_worker.backends import port
-from realtime_worker.backends.port import DeleteItem, ProviderError, Respond, Severity, Truncate
-from realtime_worker.core.floor import Floor
-from realtime_worker.core.vocabulary import (
+from talker import port
+from talker.core.floor import Floor
+from talker.core.vocabulary import (
     AskHandover,
     AskStanding,
     CarrierCleared,
@@ -24,6 +23,7 @@ from realtime_worker.core.vocabulary import (
     StandingTold,
     Tick,
 )
+from talker.port import DeleteItem, ProviderError, Respond, Severity, Truncate
 from unit.realtime_worker.rig import (
     GREETING,
     NEW,

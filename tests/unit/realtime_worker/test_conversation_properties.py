@@ -9,13 +9,12 @@ from common.audio import MAX_PAYLOAD_BYTES, Kind, encode
 from common.conversation import ToolTurn, Turn
 from common.messages.commands import CutOver
 from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
-from realtime_worker.backends import port
-from realtime_worker.backends.port import DeleteItem, ProviderError, Respond, Severity, Truncate
-from realtime_worker.core.caller_audio import CallerAudio
-from realtime_worker.core.conversation import SpeechConversation
-from realtime_worker.core.phase import Phase
-from realtime_worker.core.subject import Patience, Subject
-from realtime_worker.core.vocabulary import (
+from talker import port
+from talker.core.caller_audio import CallerAudio
+from talker.core.conversation import SpeechConversation
+from talker.core.phase import Phase
+from talker.core.subject import Patience, Subject
+from talker.core.vocabulary import (
     AskHandover,
     BecameTalker,
     CarrierCleared,
@@ -28,6 +27,7 @@ from realtime_worker.core.vocabulary import (
     Tick,
     WasAdopted,
 )
+from talker.port import DeleteItem, ProviderError, Respond, Severity, Truncate
 
 RESPONSES = st.sampled_from(["r1", "r2", "r3"])
 ITEMS = st.sampled_from(["a1", "a2", "a3"])

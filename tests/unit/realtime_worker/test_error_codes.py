@@ -2,8 +2,8 @@
 
 import pytest
 
-from realtime_worker.backends.port import Severity
 from realtime_worker.backends.realtime.error_codes import of_close, of_error, of_http_status
+from talker.port import Severity
 
 
 @pytest.mark.parametrize(

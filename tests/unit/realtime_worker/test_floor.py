@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from realtime_worker.core.floor import FLOOR, Floor, Moment
+from talker.core.floor import FLOOR, Floor, Moment
 
 
 def test_every_moment_is_legal_on_every_floor() -> None:

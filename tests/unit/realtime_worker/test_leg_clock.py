@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_worker.core.leg_clock import LegClock
+from talker.core.leg_clock import LegClock
 
 FRAME = 160
 

@@ -6,8 +6,8 @@ import pytest
 
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver
-from realtime_worker.backends.port import AddToolCall, AddToolOutput, AddTurn, Respond
-from realtime_worker.core.seeding import CONTINUED, NO_RESULT, TRIMMED, Seed, go_on, greet, seed, situation
+from talker.core.seeding import CONTINUED, NO_RESULT, TRIMMED, Seed, go_on, greet, seed, situation
+from talker.port import AddToolCall, AddToolOutput, AddTurn, Respond
 
 ASKED = Turn(speaker="caller", item_id="item_1", text="When do you open?", start_ms=0, end_ms=900)
 ANSWERED = Turn(speaker="agent", item_id="item_2", text="At nine.", start_ms=1000, end_ms=1900)

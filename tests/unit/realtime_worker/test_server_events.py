@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 
-from realtime_worker.backends import port
-from realtime_worker.backends.port import ProviderError, Severity
 from realtime_worker.backends.realtime.server_events import IGNORED, MAPPED, decode
+from talker import port
+from talker.port import ProviderError, Severity
 
 SDK_TYPES = {
     get_args(member.model_fields["type"].annotation)[0] for member in get_args(get_args(RealtimeServerEvent)[0])

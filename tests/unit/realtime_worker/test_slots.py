@@ -1,6 +1,6 @@
 """Capacity and refusal."""
 
-from realtime_worker.core.slots import Slots
+from talker.core.slots import Slots
 
 
 def test_a_full_worker_refuses() -> None:

@@ -200,8 +200,10 @@ class Edge:
         lifecycle.begin_drain()
 
     def _on_bus_back(self, gap_s: float) -> None:
-        """Ask the talkers for what was lost, and give them what they have missed."""
+        """Ask the talkers for what was lost, give them what they have missed, read the facts that passed us by."""
         self._calls.bus_back(gap_s)
+        for session in self._calls:
+            self._reattachment.complete(session)
         catch_up = CatchUp(edge_id=self.edge_id, for_s=min(60.0, gap_s + _BEFORE_THE_FAULT_S))
         self._background.start("catching up", self._publish_catch_up(catch_up))
 

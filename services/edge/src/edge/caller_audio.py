@@ -30,7 +30,7 @@ class CallerAudio:
         """One frame of the caller: kept, and sent on. The hottest path of the edge."""
         at_ms = self._clock.feed(timestamp_ms, now)
         self._ring.add(at_ms, pcmu)
-        if self._subject:
+        if self._subject and self._unreached_since_ms is None:
             self._send(at_ms, pcmu)
 
     def address(self, talker: Talker, since_ms: int) -> None:
@@ -50,10 +50,18 @@ class CallerAudio:
         self._ring.shift(by_ms)
 
     def missed(self, gap_s: float, now: float) -> None:
-        """What was sent in the last `gap_s` may be lost: keep in mind where to begin again."""
+        """What was sent in the last `gap_s` may be lost: keep all until `catch_up`, which begins again there.
+
+        Newer audio may not overtake it: the talker would take what comes again for a repetition.
+        """
         since_ms = max(0, self._clock.at(now) - round(gap_s * 1000) - _BEFORE_THE_FAULT_MS)
         if self._unreached_since_ms is None or since_ms < self._unreached_since_ms:
             self._unreached_since_ms = since_ms
+
+    @property
+    def is_complete(self) -> bool:
+        """True unless the talker may have missed something."""
+        return self._unreached_since_ms is None
 
     def catch_up(self) -> None:
         """The talker can be reached: send what may have been lost again."""

@@ -53,6 +53,8 @@ class Calls:
         self._by_id: dict[str, CallSession] = {}
         self._by_key: dict[int, CallSession] = {}
         self._joining: set[str] = set()
+        self._behind: set[CallSession] = set()
+        """Calls whose talker may have missed what the caller said."""
         self._given_up: OrderedDict[str, None] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -136,6 +138,7 @@ class Calls:
 
     def _forget(self, session: CallSession) -> None:
         """Unless another stream of the call has followed this one already."""
+        self._behind.discard(session)
         call_id = session.caller.call_id
         if self._by_id.get(call_id) is session:
             del self._by_id[call_id]
@@ -228,15 +231,23 @@ class Calls:
         for session in self:
             session.on_talker_gone(talker_id)
 
+    def talker_denies(self, talker_id: str, calls: tuple[tuple[int, int], ...]) -> None:
+        """A talker does not talk in these calls, though it gets their audio."""
+        for key, epoch in calls:
+            if (session := self._by_key.get(key)) is not None:
+                session.on_talker_denies(talker_id, epoch)
+
     def talker_unreached(self, talker_id: str) -> None:
         """Audio for this talker found nobody, which may be the bus' fault."""
         for session in self:
-            session.on_talker_unreached(talker_id)
+            if session.on_talker_unreached(talker_id):
+                self._behind.add(session)
 
     def talker_alive(self, talker_id: str) -> None:
         """A sign of life of a talker."""
-        for session in self:
-            session.on_talker_alive(talker_id)
+        for session in tuple(self._behind):
+            if session.on_talker_alive(talker_id):
+                self._behind.discard(session)
 
     def talkers_held(self) -> None:
         """Talkers are missed but not given up, or that is over."""
@@ -252,6 +263,7 @@ class Calls:
         """Everybody can be reached again; what was sent in the last `gap_s` may be lost."""
         for session in self:
             session.bus_back(gap_s)
+            self._behind.add(session)
 
     def move_away(self) -> None:
         """Give every leg back to the carrier at its next quiet moment: they come back to other edges."""

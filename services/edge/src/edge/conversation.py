@@ -21,8 +21,8 @@ from common.messages.facts import (
 from common.messages.instructions import Instructions
 
 _MOST_BYTES: Final = 160_000
-"""Of the conversation in one message, which also holds up to 64 KiB of instructions; NATS takes 256 KiB. An hour of talk
-has about 150,000."""
+"""Of the conversation in one message, which also holds up to 64 KiB of instructions; NATS takes 256 KiB. An hour of
+talk has about 150,000."""
 
 
 @dataclass

@@ -5,13 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from common.bus.history import facts_of
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from common import backoff, metrics, subjects
 from common.bus.connection import Bus
+from common.bus.history import facts_of
 from common.ending import end_tasks
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import LegState, TalksTo, WhoCarries, WhoTalks

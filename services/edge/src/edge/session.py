@@ -231,15 +231,22 @@ class CallSession:
         """The process is known to be dead or away."""
         self._feed(arbitration.TalkerGone(talker_id))
 
-    def on_talker_unreached(self, talker_id: str) -> None:
-        """Audio for the talker found nobody, right after a fault of the bus: keep in mind what to send again."""
+    def on_talker_denies(self, talker_id: str, epoch: int) -> None:
+        """The talker lives and has no session of this call."""
+        self._feed(arbitration.HandoverAsked(epoch, talker_id, HandoverReason.TALKER_LOST, is_retryable=True))
+
+    def on_talker_unreached(self, talker_id: str) -> bool:
+        """Audio for the talker found nobody, right after a fault of the bus. True if it is ours and has to catch up."""
         if self._talks(talker_id):
             self._audio.missed(0.0, time.monotonic())
+            return True
+        return False
 
-    def on_talker_alive(self, talker_id: str) -> None:
-        """A sign of life: what could not reach the talker is sent again."""
+    def on_talker_alive(self, talker_id: str) -> bool:
+        """A sign of life: what could not reach the talker is sent again. True if nothing is left to catch up with."""
         if self._talks(talker_id):
             self._audio.catch_up()
+        return self._audio.is_complete
 
     # --- from this edge -------------------------------------------------------------------------------------------
 
@@ -263,6 +270,7 @@ class CallSession:
             self._voice.hold_back()
             self._spawn(self._catch_up())
         self._feed(arbitration.BusBack())
+        self._around.registry.note(self.caller.call_id, self._entry("live", None))  # is it still ours?
 
     async def _catch_up(self) -> None:
         await asyncio.sleep(CATCH_UP_WITHIN_S)

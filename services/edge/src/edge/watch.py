@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 
 from common import logs, metrics, subjects
 from common.bus.connection import Bus, has_no_responders
-from common.messages.commands import Ping
+from common.messages.commands import NotTalking, Ping
 from common.messages.heartbeat import Heartbeat
 from edge.core import suspicion
 from edge.core.fleet import Fleet
@@ -18,6 +18,7 @@ log = logs.get("watch")
 _LOOK_EVERY_S: Final = 0.05
 """Also the grain in which our own lag is measured."""
 _PING: Final = Ping().encode()
+_RECEIPT: Final = b"{}"
 
 
 class TalkerNews(Protocol):
@@ -111,6 +112,8 @@ class TalkerWatch:
             self._feed(suspicion.NobodyThere(talker_id))
         else:
             self._feed(suspicion.ShowedLife(talker_id))
+            if len(message.data) > len(_RECEIPT):
+                self._news.talker_denies(talker_id, NotTalking.decode(message.data).calls)
 
     def _look_at_bus(self, now: float) -> None:
         is_well = self._bus.is_connected and self._bus.away_since is None

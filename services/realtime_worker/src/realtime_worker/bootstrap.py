@@ -10,22 +10,23 @@ from common.bus.facts import FactWriter
 from common.messages.offers import Offer
 from realtime_worker import connection
 from realtime_worker.backends.realtime.codec import RealtimeCodec, socket_url
-from realtime_worker.core.slots import Slots
-from realtime_worker.core.subject import Patience
-from realtime_worker.edge_link import EdgeLink
 from realtime_worker.opening import Opener
-from realtime_worker.outcomes import Outcomes
-from realtime_worker.session import Around, CallSession
 from realtime_worker.settings import RealtimeWorkerSettings
-from realtime_worker.switchboard import Switchboard
 from realtime_worker.warm_sessions import WarmSessions
-from realtime_worker.worker import RealtimeWorker
+from talker.core.slots import Slots
+from talker.core.subject import Patience
+from talker.edge_link import EdgeLink
+from talker.outcomes import Outcomes
+from talker.port import Opened
+from talker.service import TalkerService
+from talker.session import Around, CallSession
+from talker.switchboard import Switchboard
 
 _KEEP_S: Final = 60.0
 """Agent audio is kept so long for edges that were away from the bus: as long as a call is held without it."""
 
 
-def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
+def build(settings: RealtimeWorkerSettings) -> TalkerService:
     """A worker that has not started."""
     talker_id = ids.new_id("worker")
     bus = Bus(settings.nats_servers, talker_id)
@@ -41,13 +42,16 @@ def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
     warm = WarmSessions(opener, model, settings.realtime_worker_warm_sessions, settings.realtime_worker_warm_max_age_s)
     batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
     facts = FactWriter(bus)
+
+    async def open_speech(offer: Offer, model: str) -> Opened:
+        return await opener.for_call(offer, model, warm.take(model))
+
     around = Around(
         talker_id=talker_id,
         default_model=model,
         patience=_patience(settings),
         max_age_s=lambda: settings.realtime_worker_session_max_age_s * random.uniform(0.95, 1.0),  # noqa: S311
-        opener=opener,
-        warm=warm,
+        open_speech=open_speech,
         batcher=batcher,
         facts=facts,
         outcomes=outcomes,
@@ -57,9 +61,20 @@ def build(settings: RealtimeWorkerSettings) -> RealtimeWorker:
     def new_session(offer: Offer) -> CallSession:
         return CallSession(offer, around)
 
-    switchboard = Switchboard(talker_id, Slots(settings.realtime_worker_capacity), new_session, batcher.resend)
-    deadline_s = settings.realtime_worker_drain_deadline_s
-    return RealtimeWorker(talker_id, bus, switchboard, batcher, facts, outcomes, warm, deadline_s)
+    slots = Slots(settings.realtime_worker_capacity)
+    switchboard = Switchboard(talker_id, "realtime_worker", slots, new_session, batcher.resend)
+    return TalkerService(
+        talker_id,
+        "realtime_worker",
+        "realtime",
+        bus,
+        switchboard,
+        batcher,
+        facts,
+        outcomes,
+        {"warm sessions": warm},
+        settings.realtime_worker_drain_deadline_s,
+    )
 
 
 def _patience(settings: RealtimeWorkerSettings) -> Patience:

@@ -5,26 +5,16 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from common import logs, metrics
 from common.errors import DeadlineExceeded, TrunklineError, UpstreamUnavailable
 from common.messages.offers import HandoverReason, Offer
-from realtime_worker.backends.port import Backend, Configure
-from realtime_worker.outcomes import Outcomes
+from realtime_worker.backends.port import Backend
 from realtime_worker.speech_session import SpeechSession
+from talker.outcomes import Outcomes
+from talker.port import Configure, Opened
 
 log = logs.get("opening")
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A speech session that is this agent and knows nothing of the call yet."""
-
-    speech: SpeechSession
-    answers_by_itself: bool
-    is_warm: bool
-    open_s: float
 
 
 class Opener:

@@ -3,17 +3,16 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
 from typing import Literal
 
 from common.errors import TrunklineError, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
 from realtime_worker import connection
-from realtime_worker.backends.port import (
-    Backend,
-    Capabilities,
+from realtime_worker.backends.port import Backend
+from talker.port import (
     Configure,
     ErrorReported,
     GarbageReceived,
+    Listener,
     ProviderError,
     SessionClosed,
     SessionConfigured,
@@ -23,14 +22,14 @@ from realtime_worker.backends.port import (
     SpeechEvent,
 )
 
-Listener = Callable[[SpeechEvent], None]
-
 
 class SpeechSession:
     """Events wait in order until somebody listens; then they come as calls, straight from the socket."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.provider = backend.provider
+        self.capabilities = backend.capabilities
         self._decode = backend.decode
         self._append = backend.append
         self._connection: connection.Connection | None = None
@@ -40,16 +39,6 @@ class SpeechSession:
         """The provider's name for it."""
         self.opened_at = time.monotonic()
         """When its socket was opened: the provider counts its age from there, also while it waits for a call."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the provider is able to do."""
-        return self._backend.capabilities
-
-    @property
-    def provider(self) -> str:
-        """Whose session it is."""
-        return self._backend.provider
 
     async def connect(self, model: str, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         """Open the socket. Raises a `TrunklineError`."""

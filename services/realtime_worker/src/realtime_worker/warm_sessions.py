@@ -7,10 +7,11 @@ from typing import assert_never
 
 from common import logs, metrics
 from common.errors import TrunklineError
-from realtime_worker.backends.port import SessionClosed, SpeechEvent
 from realtime_worker.core.warm_pool import Close, Open, WarmPool
 from realtime_worker.opening import Opener
 from realtime_worker.speech_session import SpeechSession
+from talker.close_codes import closed_label
+from talker.port import SessionClosed, SpeechEvent
 
 log = logs.get("warm")
 
@@ -82,11 +83,3 @@ class WarmSessions:
                 await self._wake.wait()
         except TimeoutError:
             return
-
-
-_KNOWN_CLOSES = frozenset({1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 3000})
-
-
-def closed_label(close_code: int) -> str:
-    """The close code as a bounded label."""
-    return str(close_code) if close_code in _KNOWN_CLOSES else "other"

@@ -208,6 +208,14 @@ class Adopted(Message):
     left_over: tuple[LeftOver, ...] = ()
 
 
+class NotTalking(Message):
+    """A talker's answer to a batch of caller audio with calls it does not talk in: the edge is mistaken, or we were."""
+
+    type: Literal["not_talking"] = "not_talking"
+    calls: tuple[tuple[int, int], ...] = Field(max_length=10_000)
+    """Call key and epoch, as in the batch."""
+
+
 class Ping(Message):
     """Are you there? Answered with anything at all."""
 
@@ -251,7 +259,7 @@ class TalksTo(Message):
 
 
 class CatchUp(Message):
-    """An edge was away from the bus: send it again what was sent to it in the last `for_s` seconds. Repeats are safe."""
+    """An edge was away from the bus: send again what it was sent in the last `for_s` seconds. Repeats are safe."""
 
     type: Literal["catch_up"] = "catch_up"
     edge_id: str

@@ -450,7 +450,9 @@ class Arbiter:
         return self._seeking.state is Seeking.OFFERED and event.epoch == self._epoch and self._adopting is None
 
     def _cut_if_quiet(self, now: float) -> tuple[Command, ...]:
-        return self._cut_to_held(now) if self._is_quiet and self._seeking.state is Seeking.HOLDING else ()
+        """Not while the bus is away: the candidate could not be told, and may be gone when it is back."""
+        is_held = self._seeking.state is Seeking.HOLDING and self._bus_lost_at is None
+        return self._cut_to_held(now) if self._is_quiet and is_held else ()
 
     def _cut_to_held(self, now: float) -> tuple[Command, ...]:
         assert self._candidate is not None
@@ -480,6 +482,8 @@ class Arbiter:
         is_candidate = self._is_candidate(talker)
         if not is_candidate and self._current != talker:
             return ()
+        if event.reason is HandoverReason.TALKER_LOST:
+            return self._lose_candidate(event.reason, now) if is_candidate else self._lose_current(event.reason, now)
         if event.reason is not HandoverReason.UPSTREAM_FAILED:
             return self._lose_candidate(event.reason, now) if is_candidate else self._seek(event.reason, now)
         self._failures += 1
@@ -540,7 +544,7 @@ class Arbiter:
             self._deadline = now
         elif self._deadline is not None:
             self._deadline = max(self._deadline, now + READY_WITHIN_S)
-        return ()
+        return self._cut_if_quiet(now)
 
     def _leg_lost(self, now: float) -> tuple[Command, ...]:
         self._leg_lost_at = now if self._leg_lost_at is None else self._leg_lost_at

@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
-from realtime_worker.backends.port import (
+from talker.port import (
     AddToolCall,
     AddToolOutput,
     AddTurn,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from realtime_worker.backends import port
 from realtime_worker.backends.realtime import client_events, error_codes, server_events
+from talker import port
 
 CAPABILITIES: Final = port.Capabilities(
     emits_interruptions=True,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from realtime_worker.backends.port import ProviderError, Severity
+from talker.port import ProviderError, Severity
 
 _H, _R, _T, _U, _X = (
     Severity.HARMLESS,

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from realtime_worker.backends import port
 from realtime_worker.backends.realtime.client_events import command_of
 from realtime_worker.backends.realtime.error_codes import of_error
+from talker import port
 
 
 class _Named(msgspec.Struct):

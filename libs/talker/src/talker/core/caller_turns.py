@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from common.profile import ServerVad, TurnDetection
-from realtime_worker.core.leg_clock import LegClock
+from talker.core.leg_clock import LegClock
 
 _MOST_TURNS: Final = 64
 

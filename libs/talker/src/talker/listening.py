@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from common import metrics
-from realtime_worker.core.caller_audio import CallerAudio
+from talker.core.caller_audio import CallerAudio
 
 _REPEATED = metrics.AUDIO_DROPPED.labels("caller", "repeated")
 _OVERFLOW = metrics.AUDIO_DROPPED.labels("caller", "overflow")

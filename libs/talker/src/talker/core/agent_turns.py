@@ -8,8 +8,8 @@ from typing import Final
 from common.audio import MAX_PAYLOAD_BYTES, Kind
 from common.heard_text import Piece, heard_text
 from common.pcmu import BYTES_PER_MS
-from realtime_worker.backends.port import DeleteItem, Truncate
-from realtime_worker.core.vocabulary import SendRecord
+from talker.core.vocabulary import SendRecord
+from talker.port import DeleteItem, Truncate
 
 _MOST_ITEMS: Final = 64
 _MOST_PIECES: Final = 2_000

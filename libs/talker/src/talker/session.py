@@ -13,22 +13,11 @@ from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import Adopt, Adopted, CutOver, LeftOver
 from common.messages.facts import UsageReported
 from common.messages.offers import HandoverReason, Offer
-from realtime_worker.backends.port import (
-    AddToolCall,
-    AddToolOutput,
-    AddTurn,
-    CancelResponse,
-    Configure,
-    DeleteItem,
-    Respond,
-    SessionClosed,
-    SpeechEvent,
-    Truncate,
-)
-from realtime_worker.candidacy import Candidacy
-from realtime_worker.core.conversation import SpeechConversation
-from realtime_worker.core.subject import Patience, Subject
-from realtime_worker.core.vocabulary import (
+from talker.candidacy import Candidacy
+from talker.close_codes import closed_label
+from talker.core.conversation import SpeechConversation
+from talker.core.subject import Patience, Subject
+from talker.core.vocabulary import (
     AskHandover,
     AskStanding,
     BecameTalker,
@@ -52,12 +41,24 @@ from realtime_worker.core.vocabulary import (
     WasAdopted,
     WriteFact,
 )
-from realtime_worker.edge_link import EdgeLink, Session
-from realtime_worker.listening import Listening
-from realtime_worker.opening import Opened, Opener
-from realtime_worker.outcomes import Outcomes
-from realtime_worker.tokens import count_tokens
-from realtime_worker.warm_sessions import WarmSessions, closed_label
+from talker.edge_link import EdgeLink, Session
+from talker.listening import Listening
+from talker.outcomes import Outcomes
+from talker.port import (
+    AddToolCall,
+    AddToolOutput,
+    AddTurn,
+    CancelResponse,
+    Configure,
+    DeleteItem,
+    Opened,
+    OpenSpeech,
+    Respond,
+    SessionClosed,
+    SpeechEvent,
+    Truncate,
+)
+from talker.tokens import count_tokens
 
 log = logs.get("session")
 
@@ -71,8 +72,7 @@ class Around:
     patience: Patience
     max_age_s: Callable[[], float]
     """How old a speech session may become; another number each time, so that sessions do not age together."""
-    opener: Opener
-    warm: WarmSessions
+    open_speech: OpenSpeech
     batcher: Batcher
     facts: FactWriter
     outcomes: Outcomes
@@ -115,7 +115,7 @@ class CallSession:
 
     async def _live(self) -> None:
         try:
-            opened = await self._open()
+            opened = await self._around.open_speech(self._offer, self._model)
         except TrunklineError as error:
             log.warning("no speech session", extra=self._fields(error=error.code, why=str(error)))
             self._give_back(error)
@@ -125,10 +125,6 @@ class CallSession:
         finally:
             self._finish()
             opened.speech.close()
-
-    async def _open(self) -> Opened:
-        warm = self._around.warm.take(self._model)
-        return await self._around.opener.for_call(self._offer, self._model, warm)
 
     async def _talk(self, opened: Opened) -> None:
         if self._over.is_set():

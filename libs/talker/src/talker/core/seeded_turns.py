@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from realtime_worker.backends.port import AddTurn, DeleteItem
-from realtime_worker.core.seeding import Step
+from talker.core.seeding import Step
+from talker.port import AddTurn, DeleteItem
 
 
 @dataclass(slots=True)

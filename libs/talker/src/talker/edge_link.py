@@ -8,7 +8,7 @@ from common import metrics, subjects
 from common.bus.connection import Bus
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
 from common.messages.commands import Clear, CutOver, HandoverPlease, Heard, Ready, Standing, StandingAsked
-from realtime_worker.core.vocabulary import AskHandover
+from talker.core.vocabulary import AskHandover
 
 _READY_WITHIN_S: Final = 1.0
 _READY_TRIES: Final = 3

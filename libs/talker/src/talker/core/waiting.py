@@ -3,8 +3,8 @@
 from typing import Final
 
 from common.fsm import Machine
-from realtime_worker.core.floor import FLOOR, WAITING, Floor, Moment
-from realtime_worker.core.subject import Patience
+from talker.core.floor import FLOOR, WAITING, Floor, Moment
+from talker.core.subject import Patience
 
 NEVER: Final = float("inf")
 

@@ -7,37 +7,17 @@ from typing import Final, assert_never
 from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
 from common.messages.commands import CutOver, LeftOver
 from common.messages.offers import HandoverReason
-from realtime_worker.backends.port import (
-    AgentAudio,
-    AgentAudioEnded,
-    AgentText,
-    CallerSpeechStarted,
-    CallerSpeechStopped,
-    CallerTranscribed,
-    CancelResponse,
-    ErrorReported,
-    GarbageReceived,
-    ProviderError,
-    Respond,
-    ResponseEnded,
-    ResponseStarted,
-    SessionClosed,
-    SessionConfigured,
-    SessionOpened,
-    Severity,
-    Usage,
-)
-from realtime_worker.core import telling
-from realtime_worker.core.agent_turns import AgentTurns, Remnant
-from realtime_worker.core.attendance import Attendance
-from realtime_worker.core.caller_audio import CallerAudio
-from realtime_worker.core.caller_turns import CallerTurns
-from realtime_worker.core.floor import Floor, Moment
-from realtime_worker.core.phase import Phase
-from realtime_worker.core.responses import Response, Responses
-from realtime_worker.core.settling import Settling
-from realtime_worker.core.subject import Patience, Subject
-from realtime_worker.core.vocabulary import (
+from talker.core import telling
+from talker.core.agent_turns import AgentTurns, Remnant
+from talker.core.attendance import Attendance
+from talker.core.caller_audio import CallerAudio
+from talker.core.caller_turns import CallerTurns
+from talker.core.floor import Floor, Moment
+from talker.core.phase import Phase
+from talker.core.responses import Response, Responses
+from talker.core.settling import Settling
+from talker.core.subject import Patience, Subject
+from talker.core.vocabulary import (
     AskHandover,
     AskStanding,
     BecameTalker,
@@ -60,7 +40,27 @@ from realtime_worker.core.vocabulary import (
     WasAdopted,
     WriteFact,
 )
-from realtime_worker.core.waiting import NEVER, Waiting
+from talker.core.waiting import NEVER, Waiting
+from talker.port import (
+    AgentAudio,
+    AgentAudioEnded,
+    AgentText,
+    CallerSpeechStarted,
+    CallerSpeechStopped,
+    CallerTranscribed,
+    CancelResponse,
+    ErrorReported,
+    GarbageReceived,
+    ProviderError,
+    Respond,
+    ResponseEnded,
+    ResponseStarted,
+    SessionClosed,
+    SessionConfigured,
+    SessionOpened,
+    Severity,
+    Usage,
+)
 
 ERROR_CODES: Final = {
     Severity.HARMLESS: UpstreamUnavailable.code,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from common.pcmu import BYTES_PER_MS
-from realtime_worker.core.leg_clock import LegClock
+from talker.core.leg_clock import LegClock
 
 KEEP_MS: Final = 35_000
 """Edges replay 30 s, and the caller goes on speaking meanwhile."""

@@ -7,7 +7,7 @@ from common.audio import Kind
 from common.messages.commands import CutOver, LeftOver
 from common.messages.facts import AnyFact
 from common.messages.offers import HandoverReason
-from realtime_worker.backends.port import SpeechCommand, SpeechEvent
+from talker.port import SpeechCommand, SpeechEvent
 
 # --- fed ------------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from common import logs, metrics
 from common.ending import end_tasks
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import CutOver
-from realtime_worker.edge_link import EdgeLink, Session
+from talker.edge_link import EdgeLink, Session
 
 log = logs.get("candidacy")
 

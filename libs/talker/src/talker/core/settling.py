@@ -2,14 +2,14 @@
 
 from common.fsm import Machine
 from common.messages.commands import CutOver
-from realtime_worker.backends.port import Configure, Respond
-from realtime_worker.core import seeding, telling
-from realtime_worker.core.phase import PHASES, Phase, Step
-from realtime_worker.core.seeded_turns import SeededTurns
-from realtime_worker.core.seeding import Situation
-from realtime_worker.core.subject import Patience, Subject
-from realtime_worker.core.vocabulary import Command
-from realtime_worker.core.waiting import NEVER
+from talker.core import seeding, telling
+from talker.core.phase import PHASES, Phase, Step
+from talker.core.seeded_turns import SeededTurns
+from talker.core.seeding import Situation
+from talker.core.subject import Patience, Subject
+from talker.core.vocabulary import Command
+from talker.core.waiting import NEVER
+from talker.port import Configure, Respond
 
 
 class Settling:

@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver
-from realtime_worker.backends.port import AddToolCall, AddToolOutput, AddTurn, Respond
-from realtime_worker.core.budget import fitting, room_tokens
+from talker.core.budget import fitting, room_tokens
+from talker.port import AddToolCall, AddToolOutput, AddTurn, Respond
 
 CONTINUED: Final = (
     "This phone call is already under way and the conversation above has taken place. Carry on from there, "

@@ -1,8 +1,8 @@
-"""The realtime worker as a service: start, ready, drain, stop."""
+"""A service that talks: start, ready, drain, stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
 
 from common import logs, subjects
 from common.background import Background
@@ -10,9 +10,9 @@ from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
 from common.bus.pulse import Load, Pulse
-from realtime_worker.outcomes import Outcomes
-from realtime_worker.switchboard import SERVICE, Switchboard
-from realtime_worker.warm_sessions import WarmSessions
+from common.subjects import Pool, ProcessKind
+from talker.outcomes import Outcomes
+from talker.switchboard import Switchboard
 
 log = logs.get("worker")
 
@@ -20,31 +20,46 @@ _HEARTBEAT_S: Final = 0.1
 _FACTS_SETTLE_S: Final = 1.0
 
 
-class RealtimeWorker:
-    """What `common.lifecycle` runs."""
+class Beside(Protocol):
+    """What a service does beside its calls, such as keeping sessions warm."""
 
-    name = SERVICE
+    async def run(self) -> None:
+        """Until cancelled or retired."""
+        ...
+
+    def retire(self) -> None:
+        """No more calls will come."""
+        ...
+
+
+class TalkerService:
+    """What `common.lifecycle` runs."""
 
     def __init__(
         self,
         talker_id: str,
+        kind: ProcessKind,
+        pool: Pool,
         bus: Bus,
         switchboard: Switchboard,
         batcher: Batcher,
         facts: FactWriter,
         outcomes: Outcomes,
-        warm: WarmSessions,
+        beside: Mapping[str, Beside],
         drain_deadline_s: float,
     ) -> None:
+        """`beside`: further work by its name, run as long as the service does."""
+        self.name: str = kind
         self._talker_id = talker_id
+        self._pool = pool
         self._bus = bus
         self._switchboard = switchboard
         self._batcher = batcher
         self._facts = facts
         self._outcomes = outcomes
-        self._warm = warm
+        self._beside = beside
         self._drain_deadline_s = drain_deadline_s
-        self._pulse = Pulse(bus, SERVICE, talker_id, self._load, _HEARTBEAT_S)
+        self._pulse = Pulse(bus, kind, talker_id, self._load, _HEARTBEAT_S)
         self._heartbeat = Background()
         self._background = Background()
         self._has_started = False
@@ -68,14 +83,14 @@ class RealtimeWorker:
             ("audio", self._batcher.run()),
             ("facts", self._facts.run()),
             ("outcomes", self._outcomes.run()),
-            ("warm sessions", self._warm.run()),
+            *((name, each.run()) for name, each in self._beside.items()),
         ):
             self._background.start(name, work)
         await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
         await self._bus.subscribe(subjects.talker(self._talker_id), self._switchboard.on_command)
         await self._bus.subscribe(subjects.ALL_TALKERS, self._switchboard.on_question)
         self._stop_offers = await self._bus.subscribe(
-            subjects.offer("realtime"), self._switchboard.on_offer, queue="realtime"
+            subjects.offer(self._pool), self._switchboard.on_offer, queue=self._pool
         )
         # Last, and over the same connection: whoever hears us can offer us a call.
         self._heartbeat.start("heartbeat", self._pulse.run())
@@ -86,7 +101,7 @@ class RealtimeWorker:
         """Take no new offers, have every call taken over; return when none runs, or the deadline has come."""
         self._switchboard.slots.is_draining = True
         await asyncio.sleep(0)  # calls accepted a moment ago still take their warm session
-        self._warm.retire()
+        self._retire()
         if self._stop_offers is not None:
             await self._stop_offers()
         try:
@@ -98,7 +113,7 @@ class RealtimeWorker:
     async def stop(self) -> None:
         """Say farewell, so that no edge has to find out by itself, then end what still runs."""
         self._switchboard.slots.is_draining = True
-        self._warm.retire()
+        self._retire()
         await self._heartbeat.stop()
         if self._has_started:
             await self._pulse.farewell()
@@ -107,6 +122,10 @@ class RealtimeWorker:
             await self._facts.settle(_FACTS_SETTLE_S)
         await self._background.stop()
         await self._bus.close()
+
+    def _retire(self) -> None:
+        for each in self._beside.values():
+            each.retire()
 
     def _load(self) -> Load:
         slots = self._switchboard.slots

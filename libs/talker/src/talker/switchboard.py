@@ -1,4 +1,4 @@
-"""The calls of this worker: takes offers, routes commands and caller audio to the call they are for."""
+"""The calls of this talker: takes offers, routes commands and caller audio to the call they are for."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -18,6 +18,7 @@ from common.messages.commands import (
     Digits,
     Drain,
     Draining,
+    NotTalking,
     Ping,
     Release,
     TakeOver,
@@ -27,12 +28,11 @@ from common.messages.commands import (
     WhoTalks,
 )
 from common.messages.offers import Accepted, HandoverReason, Offer, Refused
-from realtime_worker.core.slots import Slots
-from realtime_worker.session import CallSession
+from common.subjects import ProcessKind
+from talker.core.slots import Slots
+from talker.session import CallSession
 
 log = logs.get("switchboard")
-
-SERVICE: Final = "realtime_worker"
 
 MAX_EPOCH: Final = 0xFFFF_FFFF
 """What an audio record can carry."""
@@ -49,12 +49,14 @@ class Switchboard:
     def __init__(
         self,
         talker_id: str,
+        kind: ProcessKind,
         slots: Slots,
         new_session: Callable[[Offer], CallSession],
         resend: Callable[[str, float], Coroutine[Any, Any, None]],
     ) -> None:
         """`resend` publishes again what was sent to a subject in the last seconds."""
         self._talker_id = talker_id
+        self._active = metrics.CALLS_ACTIVE.labels(kind)
         self._new_session = new_session
         self._resend = resend
         self._sessions: dict[tuple[int, int], CallSession] = {}
@@ -64,7 +66,7 @@ class Switchboard:
         self._moved = metrics.AUDIO_FRAMES.labels("caller")
         self._unknown = metrics.AUDIO_DROPPED.labels("caller", "no_call")
         self.slots = slots
-        metrics.CALL_SLOTS.labels(SERVICE).set(slots.capacity)
+        metrics.CALL_SLOTS.labels(kind).set(slots.capacity)
         self._count()
 
     # --- offers -------------------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ class Switchboard:
             self._count()
 
     def _count(self) -> None:
-        metrics.CALLS_ACTIVE.labels(SERVICE).set(len(self.slots))
+        self._active.set(len(self.slots))
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -196,20 +198,24 @@ class Switchboard:
 
     # --- audio --------------------------------------------------------------------------------------------------------
 
-    def on_caller_audio(self, message: Msg) -> None:
-        """A batch of caller audio of many calls. The hottest path of the worker."""
+    def on_caller_audio(self, message: Msg) -> bytes | None:
+        """A batch of caller audio of many calls. The hottest path of a talker.
+
+        An edge that takes us for the talker of a call we do not have is told: its caller would wait in vain.
+        """
         sessions = self._sessions
-        taken = dropped = 0
+        taken = 0
+        strange: set[tuple[int, int]] = set()
         for key, epoch, _, timestamp_ms, kind, payload in audio.decode(message.data):
             session = sessions.get((key, epoch))
             if session is None or kind != Kind.AUDIO:
-                dropped += 1
+                self._unknown.inc()
+                strange.add((key, epoch))
             else:
                 session.on_caller_audio(timestamp_ms, payload)
                 taken += 1
         self._moved.inc(taken)
-        if dropped:
-            self._unknown.inc(dropped)
+        return NotTalking(calls=tuple(strange)).encode() if strange else None
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

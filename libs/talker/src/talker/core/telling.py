@@ -1,10 +1,10 @@
 """The facts a talker tells: the caller's turns, what it was not told itself, and what a response cost."""
 
 from common.messages.facts import CallerSaid, ConversationTrimmed, TurnEnded, TurnStarted, UsageReported
-from realtime_worker.backends.port import Usage
-from realtime_worker.core.caller_turns import Span
-from realtime_worker.core.subject import Subject
-from realtime_worker.core.vocabulary import WriteFact
+from talker.core.caller_turns import Span
+from talker.core.subject import Subject
+from talker.core.vocabulary import WriteFact
+from talker.port import Usage
 
 
 def caller_began(subject: Subject, onset_ms: int, item_id: str) -> WriteFact:

@@ -1,0 +1,1 @@
+"""The pure cores of a talker: fed with events, asked for commands."""
