@@ -36,6 +36,10 @@ class TalkerNews(Protocol):
         """It gave a sign of life."""
         ...
 
+    def talker_denies(self, talker_id: str, calls: tuple[tuple[int, int], ...]) -> None:
+        """It does not talk in these calls (key and epoch), though it gets their audio."""
+        ...
+
     def talkers_held(self) -> None:
         """Other talkers than before are missed but not given up (`TalkerWatch.is_held`), or none any more."""
         ...
