@@ -32,8 +32,13 @@ demo: setup ## Place one simulated phone call through the whole system and show 
 up: setup ## Run the stack in the foreground (Ctrl-C drains it); ARGS="--edges 2 --workers 2"
 	@$(BIN)/trunkline up $(ARGS)
 
-test: setup ## Run the whole test suite
+test: setup ## Run the whole test suite; ARGS="tests/unit -k arbiter" for a part of it
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@$(BIN)/pytest tests/unit tests/contract tests/integration -n 3 --dist loadfile
+	@$(BIN)/pytest tests/e2e tests/chaos
+endif
 
 check: setup ## Lint, types, formatting, locks
 	@$(BIN)/ruff check .

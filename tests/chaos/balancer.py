@@ -32,11 +32,13 @@ class _Pipe(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.other: _Pipe | None = None
+        self.stands = asyncio.Event()
         self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.stands.set()
 
     def join(self, other: "_Pipe") -> None:
         """Pass on, beginning with what came before there was anybody to pass it on to."""
@@ -105,6 +107,7 @@ class Balancer:
         return pipe
 
     async def _connect(self, client: _Pipe) -> None:
+        await client.stands.wait()
         loop = asyncio.get_running_loop()
         for backend in self._in_turn():
             with contextlib.suppress(OSError):

@@ -14,6 +14,10 @@ PUNCTUAL_S: Final = 0.3
 """An answer that came so much before it was reckoned to be due is the one that was due."""
 
 
+SEAM_S: Final = 0.001
+"""Two voices that follow each other without a gap are no further apart than this: seconds are no exact numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Strike:
     """When the fault struck, and until when its effects are looked for (the call's end, if None)."""
@@ -128,7 +132,7 @@ def _takeovers(call: Call, sessions: Sequence[Session], strike: Strike, due_s: S
 def _late(heard_s: float, call: Call, strike: Strike, due_s: Sequence[float]) -> float:
     """How long speech was owed: since the fault, or since it was due, or since what was buffered had been played."""
     since = [at_s for at_s in due_s if at_s <= heard_s + PUNCTUAL_S]
-    since += [run.end_s for run in call.heard if run.end_s <= heard_s]
+    since += [run.end_s for run in call.heard if run.start_s < heard_s and run.end_s <= heard_s + SEAM_S]
     return max(0.0, heard_s - max(strike.at_s, *since))
 
 

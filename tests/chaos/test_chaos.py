@@ -10,6 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 
 import pytest
+import pytest_asyncio
 
 from chaos.command import size
 from chaos.faults import BY_NAME
@@ -29,7 +30,7 @@ SELECTION = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The whole system as processes, for all tests of this file."""
     scratch: Path = tmp_path_factory.mktemp("chaos")

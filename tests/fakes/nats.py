@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import gc
+import os
 import secrets
 import signal
 import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,10 +21,20 @@ NATS_IMAGE: Final = "nats:2.15"
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, below those the system gives out, and of this test process's own share of them."""
+    while True:
+        port = next(_ports())
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@lru_cache(maxsize=1)
+def _ports() -> Iterator[int]:
+    """Processes that look for ports at the same time must not find the same: each has a thousand, in turn."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + 1_000 * (worker % 10)
+    return cycle(range(first + os.getpid() % 500, first + 1_000))
 
 
 async def accepts(port: int, within_s: float = 10.0) -> None:

@@ -49,6 +49,13 @@ def test_speaking_counts_from_the_end_of_what_was_buffered() -> None:
     assert found.takeovers[0].speaking_s == pytest.approx(0.2)
 
 
+def test_a_session_that_goes_on_where_the_buffered_speech_ends_was_not_late() -> None:
+    buffered = heard(9, 1, 600, 437)
+    made = call([heard(0, 1), buffered, heard(buffered.end_s - 1e-7, 2)], [turn(6.5, 8), turn(30, 33)])
+    found = verdict(made, [session(1, answers=2, closed_s=12.0), session(2, listened=Span(12.3, 60), opened_s=12.1)])
+    assert found.takeovers[0].speaking_s == pytest.approx(0, abs=0.001)
+
+
 def test_sessions_before_the_fault_are_no_takeovers() -> None:
     made = call([heard(0, 1), heard(8, 2), heard(20, 2, 600)], [turn(16, 19)])
     found = verdict(made, [session(1, closed_s=7.0), session(2, answers=2, opened_s=7.1, listened=Span(7, 60))])

@@ -23,6 +23,8 @@ class Capabilities:
     """Caller audio may not pause."""
     mutable_instructions: bool
     """Instructions can change while the session runs."""
+    answers_checks: bool = False
+    """It answers `CheckAlive`."""
 
 
 class Severity(Enum):
@@ -144,7 +146,9 @@ class ResponseEnded:
     usage: Usage | None = None
 
 
-CommandName: TypeAlias = Literal["configure", "add_turn", "add_tool", "respond", "cancel", "truncate", "delete"]
+CommandName: TypeAlias = Literal[
+    "check", "configure", "add_turn", "add_tool", "respond", "cancel", "truncate", "delete"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +266,13 @@ class DeleteItem:
     item_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CheckAlive:
+    """Say something, whatever it is. Only to providers that answer it."""
+
+
 SpeechCommand: TypeAlias = (
-    Configure | AddTurn | AddToolCall | AddToolOutput | Respond | CancelResponse | Truncate | DeleteItem
+    Configure | AddTurn | AddToolCall | AddToolOutput | Respond | CancelResponse | Truncate | DeleteItem | CheckAlive
 )
 
 

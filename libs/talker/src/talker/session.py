@@ -49,6 +49,7 @@ from talker.port import (
     AddToolOutput,
     AddTurn,
     CancelResponse,
+    CheckAlive,
     Configure,
     DeleteItem,
     Opened,
@@ -130,8 +131,10 @@ class CallSession:
         if self._over.is_set():
             return
         self._speech = opened.speech
-        supports_truncate = opened.speech.capabilities.supports_truncate
-        subject = Subject(self.call_id, self.epoch, self._model, self._offer.profile, supports_truncate)
+        able = opened.speech.capabilities
+        subject = Subject(
+            self.call_id, self.epoch, self._model, self._offer.profile, able.supports_truncate, able.answers_checks
+        )
         now, retire_at = time.monotonic(), opened.speech.opened_at + self._around.max_age_s()
         self._conversation = SpeechConversation(
             subject, self._listening.audio, self._around.patience, now, retire_at=retire_at
@@ -242,7 +245,7 @@ class CallSession:
             case SendRecord(sequence, timestamp_ms, kind, payload, is_urgent):
                 record = (self._key, self._edge.epoch, sequence, timestamp_ms, int(kind), payload)
                 self._around.batcher.add(self._edge.audio_subject, record, is_urgent=is_urgent)
-            case Respond() | CancelResponse() | Truncate() | DeleteItem():
+            case Respond() | CancelResponse() | Truncate() | DeleteItem() | CheckAlive():
                 self._speech.send(command)
             case Configure() | AddTurn() | AddToolCall() | AddToolOutput():
                 self._speech.send(command)

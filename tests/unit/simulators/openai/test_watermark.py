@@ -43,11 +43,13 @@ def test_the_record_tells_what_was_planned_and_where_it_begins(is_marking: bool)
     assert second["first_cell"] == (first["audio_ms"] // 10 if is_marking else None)
 
 
-def test_the_record_tells_when_the_session_was_configured() -> None:
+def test_the_record_tells_when_the_session_was_configured_and_that_is_not_when_it_was_told_the_same_again() -> None:
     rig = Rig(SCRIPT)
     rig.phone()
     first = rig.now
-    rig.run(1.5)
+    rig.run(0.5)
+    rig.phone()
+    rig.run(1.0)
     rig.phone(silence_duration_ms=400)
     assert describe(rig.subject, rig.session, Life(rig.now))["updated_monotonic_s"] == [first, first + 1.5]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, assert_never, get_args
 
 from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
 from common.messages.commands import CutOver, LeftOver
@@ -13,6 +13,7 @@ from talker.core.attendance import Attendance
 from talker.core.caller_audio import CallerAudio
 from talker.core.caller_turns import CallerTurns
 from talker.core.floor import Floor, Moment
+from talker.core.liveness import Liveness
 from talker.core.phase import Phase
 from talker.core.responses import Response, Responses
 from talker.core.settling import Settling
@@ -49,6 +50,7 @@ from talker.port import (
     CallerSpeechStopped,
     CallerTranscribed,
     CancelResponse,
+    CheckAlive,
     ErrorReported,
     GarbageReceived,
     ProviderError,
@@ -59,6 +61,7 @@ from talker.port import (
     SessionConfigured,
     SessionOpened,
     Severity,
+    SpeechEvent,
     Usage,
 )
 
@@ -75,6 +78,7 @@ _NO_VOICE: Final = ProviderError("incomplete", Severity.UNAVAILABLE)
 """The model stopped (token limit, content filter) before it had said anything."""
 
 
+_SIGNS_OF_LIFE: Final = frozenset(get_args(SpeechEvent))
 _NOTHING: Final = -1
 """The edge has cleared nothing yet that may still be playing."""
 
@@ -96,6 +100,7 @@ class SpeechConversation:
         self._responses = Responses()
         self._attendance = Attendance(patience.orphan_s, now)
         self._settling = Settling(subject, patience)
+        self._liveness = Liveness(now)
         self._retire_at = retire_at
         self._request = Respond()
         self._request_later: Respond | None = None
@@ -117,6 +122,8 @@ class SpeechConversation:
 
     def feed(self, event: Event, now: float) -> tuple[Command, ...]:
         """Everything to do about `event`, in order."""
+        if type(event) in _SIGNS_OF_LIFE:
+            self._liveness.heard(now)
         match event:
             case AgentAudio():
                 return self._agent_audio(event, now)
@@ -166,7 +173,9 @@ class SpeechConversation:
         """When to feed a `Tick` (monotonic seconds)."""
         if self.phase is Phase.CANDIDATE:
             return self._waiting.next_deadline()
-        return min(self._waiting.next_deadline(), self._attendance.next_check, self._settling.deadline, self._retire_at)
+        check_at = self._liveness.next_check if self._subject.answers_checks else NEVER
+        own = (self._waiting.next_deadline(), self._attendance.next_check, self._settling.deadline)
+        return min(*own, check_at, self._retire_at)
 
     # --- becoming the talker ------------------------------------------------------------------------------------------
 
@@ -437,6 +446,8 @@ class SpeechConversation:
         if now >= self._retire_at:
             self._retire_at = now + self._patience.ask_again_s
             yield AskHandover(HandoverReason.SESSION_AGE)
+        if self._subject.answers_checks:
+            yield from self._check_alive(now)
         if now < self._attendance.next_check:
             return
         match self._attendance.check(self._audio.heard_at, now):
@@ -444,6 +455,16 @@ class SpeechConversation:
                 yield AskStanding()
             case "leave":
                 yield End("no caller audio")
+
+    def _check_alive(self, now: float) -> Iterator[Command]:
+        """While it settles the session owes us an answer anyway, and has its own deadline."""
+        match self._liveness.check(now):
+            case "ask" if self.phase is Phase.TALKING:
+                yield CheckAlive()
+            case "dead" if self.phase is Phase.TALKING:
+                if left := self._leave(DeadlineExceeded.code, is_retryable=True):
+                    yield ReportResponse(DeadlineExceeded.code, now - self._asked_at)
+                    yield from left
 
     def _settle(self, now: float) -> tuple[Command, ...]:
         """Nothing more is replayed, or the provider does not confirm what it was told."""

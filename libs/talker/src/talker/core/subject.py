@@ -15,6 +15,8 @@ class Subject:
     profile: AgentProfile
     supports_truncate: bool = True
     """Whether the model can be told what was not heard."""
+    answers_checks: bool = False
+    """Whether the session says that it lives when it is asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from common import pcmu
 
-COVER_AFTER_S: Final = 0.25
+COVER_AFTER_S: Final = 0.2
 """Of silence while no talker can be heard; the caller should notice a living line within 0.35 s."""
 COVER_LATE_ANSWER_AFTER_S: Final = 2.0
 """Nobody is left in silence without reason for longer."""

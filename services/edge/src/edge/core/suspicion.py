@@ -20,10 +20,10 @@ from typing import Final, TypeAlias, assert_never
 
 from common.fsm import Machine
 
-QUIET_AFTER_S: Final = 0.18
+QUIET_AFTER_S: Final = 0.16
 """Heartbeats come every 100 ms, at worst 155 ms apart (measured): without one for this long a talker is asked."""
 ANSWER_WITHIN_S: Final = 0.15
-"""Two lost probes end 480 ms after the last sign of life: a talker may block its loop for 300 ms."""
+"""Two lost probes end 460 ms after the last sign of life: a talker may block its loop for 300 ms."""
 SETTLES_WITHIN_S: Final = 1.5
 """After an event of the bus NATS may not know a living talker's subscription yet."""
 LAG_S: Final = 0.1

@@ -60,7 +60,7 @@ class Ledger:
     faults: list[Json] = field(default_factory=list)
     appends: Appends = field(default_factory=Appends)
     updated_monotonic_s: list[float] = field(default_factory=list)
-    """When the session was configured, each time."""
+    """When the session was configured, each time; an update that changes nothing does not count."""
     unanswered: int = 0
     """Messages that came while the session answered nothing any more."""
 

@@ -232,11 +232,13 @@ class RealtimeSession:
     # The session and its items
 
     def _on_session_update(self, event: Json, now: float) -> list[Json]:
-        self.configuration = updated(self.configuration, event["session"], has_spoken=self.speaking.has_spoken)
+        before = self.configuration
+        self.configuration = updated(before, event["session"], has_spoken=self.speaking.has_spoken)
         self.hearing.configure(self.configuration["audio"]["input"]["turn_detection"])
         if not self._turn_detection.get("idle_timeout_ms"):
             self._idle_at = None
-        self.ledger.updated_monotonic_s.append(now)
+        if self.configuration != before:
+            self.ledger.updated_monotonic_s.append(now)
         return [{"type": "session.updated", "session": self.configuration}]
 
     def _on_item_create(self, event: Json, now: float) -> list[Json]:

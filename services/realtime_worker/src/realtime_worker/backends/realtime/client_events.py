@@ -13,6 +13,7 @@ from talker.port import (
     AddToolOutput,
     AddTurn,
     CancelResponse,
+    CheckAlive,
     CommandName,
     Configure,
     DeleteItem,
@@ -35,6 +36,7 @@ TYPES: Final[dict[CommandName, str]] = {
     "cancel": "response.cancel",
     "truncate": "conversation.item.truncate",
     "delete": "conversation.item.delete",
+    "check": "session.update",
 }
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -76,6 +78,8 @@ class ClientEvents:
                 return self._event("add_tool", item=_tool_output(command))
             case Configure():
                 return self._event("configure", session=_session(command))
+            case CheckAlive():  # changes nothing, and is answered with the session as it is
+                return self._event("check", session={"type": "realtime"})
             case _:
                 assert_never(command)
 

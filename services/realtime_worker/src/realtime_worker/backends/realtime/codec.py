@@ -13,6 +13,7 @@ CAPABILITIES: Final = port.Capabilities(
     paced_output=False,
     needs_continuous_input=False,
     mutable_instructions=True,
+    answers_checks=True,
 )
 
 
