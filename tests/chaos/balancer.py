@@ -51,7 +51,7 @@ class _Pipe(asyncio.Protocol):
         """Bytes from this end."""
         if self.other is None:
             self._early.append(data)
-        elif self.other.transport is not None:
+        elif self.other.transport is not None and not self.other.transport.is_closing():
             self.other.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -20,7 +20,7 @@ SETTLING_S: Final = 1.5
 """What was said so shortly before a session ended, or the call, is the business of the next one."""
 IN_FLIGHT_S: Final = 0.3
 """Audio sent so shortly before a stream broke may have been lost with the edge: no system can know it."""
-REATTACHING_S: Final = 0.1
+REATTACHING_S: Final = 0.04
 """Where on the call's clock a further stream begins is an estimate: so much of it may be taken for old."""
 
 

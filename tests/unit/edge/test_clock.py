@@ -29,15 +29,16 @@ def test_a_new_stream_of_the_same_call_goes_on_where_the_last_one_was() -> None:
     assert clock.at(13.1) == 7_100
 
 
-def test_a_clock_that_is_behind_is_put_forward_with_everything_to_come() -> None:
+def test_a_stream_that_began_later_than_was_known_is_put_forward_with_all_that_came_of_it() -> None:
     clock = LegClock(1_000)
     clock.feed(100, 5.0)
-    assert clock.advance(3_000, 5.5) == 1_400
-    assert clock.at(5.5) == 3_000
-    assert clock.feed(600, 5.5) == 3_000
+    assert clock.begin_at(3_000) == 2_000
+    assert clock.base_ms == 3_000
+    assert clock.at(5.5) == 3_600
+    assert clock.feed(600, 5.5) == 3_600
 
 
-def test_a_clock_that_is_ahead_is_never_put_back() -> None:
+def test_a_clock_is_never_put_back() -> None:
     clock = LegClock(1_000)
-    assert clock.advance(400, 5.0) == 0
+    assert clock.begin_at(400) == 0
     assert clock.feed(0, 5.0) == 1_000

@@ -237,12 +237,22 @@ class Registry:
     # --- every call at once -----------------------------------------------------------------------------------------
 
     async def unfinished(self) -> dict[str, Held]:
-        """Every call that has no record yet, by call id, in one pass. Raises `UpstreamUnavailable` when KV is away."""
+        """Every call that has no record yet, by call id, in one pass. Raises `UpstreamUnavailable` when KV is away.
+
+        Cancelled, it ends when the pass has: nats-py leaves tasks behind when a watcher is cut off while it begins.
+        """
+        scan = asyncio.create_task(self._scan())
+        try:
+            return await asyncio.shield(scan)
+        except asyncio.CancelledError:
+            await asyncio.wait({scan})
+            raise
+
+    async def _scan(self) -> dict[str, Held]:
         found: dict[str, Held] = {}
         try:
-            async with asyncio.timeout(_SCAN_STEP_WITHIN_S):
-                bucket = await self._bucket(subjects.CALLS_BUCKET)
-                watcher = await bucket.watchall(ignore_deletes=True, inactive_threshold=10)
+            bucket = await self._bucket(subjects.CALLS_BUCKET)
+            watcher = await bucket.watchall(ignore_deletes=True, inactive_threshold=10)
             try:
                 while each := await watcher.updates(timeout=_SCAN_STEP_WITHIN_S):  # type: ignore[no-untyped-call]
                     held = _unfinished(each)

@@ -339,9 +339,8 @@ class CallSession:
         self._feed(await self._link.offer(command.epoch, command.reason, self.caller.profile))
 
     async def _adopt(self, command: arbitration.AskAdoption) -> None:
-        now = time.monotonic()
         known = self.memory.heard_items[-_HEARD_ITEMS_AT_MOST:]
-        adopted = await self._link.adopt(command.talker, command.epoch, self._clock.at(now), known)
+        adopted = await self._link.adopt(command.talker, command.epoch, self._clock.base_ms, known)
         if adopted is None:
             metrics.REATTACHED.labels("reseeded").inc()
             self._feed(arbitration.OfferFailed(command.epoch))
@@ -353,7 +352,7 @@ class CallSession:
 
     def _learn(self, adopted: Adopted, epoch: int) -> None:
         """What only the adopted talker knows: how far the call's clock was, and what was being said."""
-        shift_ms = self._clock.advance(adopted.leg_clock_ms, time.monotonic())
+        shift_ms = self._clock.begin_at(adopted.leg_clock_ms)
         self._audio.shift(shift_ms)
         for turn in adopted.left_over:
             self._tell(telling.left_over(self.caller.call_id, epoch, turn))

@@ -16,9 +16,14 @@ class LegClock:
         self._arrived_at = now
         return self._latest_ms
 
-    def advance(self, to_ms: int, now: float) -> int:
-        """The call turns out to be at least so far. Returns by how much the clock was put forward."""
-        shift_ms = max(0, to_ms - self.at(now))
+    @property
+    def base_ms(self) -> int:
+        """The call's clock where this stream began."""
+        return self._base_ms
+
+    def begin_at(self, ms: int) -> int:
+        """This stream began at `ms` at the earliest. Returns by how much the clock was put forward for that."""
+        shift_ms = max(0, ms - self._base_ms)
         self._base_ms += shift_ms
         self._latest_ms += shift_ms
         return shift_ms
