@@ -82,6 +82,19 @@ async def test_a_burst_larger_than_one_message_arrives_complete_and_in_order(new
     assert arrived == sent
 
 
+async def test_replays_of_many_calls_at_once_arrive_complete_though_the_socket_has_no_room_for_all(
+    new_bus: NewBus,
+) -> None:
+    edge, talker = await new_bus(), await new_bus()
+    records = await subscribed(edge, talker, SUBJECT)
+    async with batching(edge, "caller") as batcher:
+        sent = [frame(call, second, bytes(8_000)) for call in range(50) for second in range(20)]
+        for record in sent:
+            batcher.add(SUBJECT, record)
+        await until(lambda: len(records) >= len(sent), within_s=60)
+    assert records == sent
+
+
 async def test_a_record_that_cannot_be_encoded_is_dropped_alone(new_bus: NewBus) -> None:
     edge, talker = await new_bus(), await new_bus()
     arrived = await subscribed(edge, talker, SUBJECT)

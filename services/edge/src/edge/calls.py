@@ -258,6 +258,7 @@ class Calls:
         """Nobody can be reached."""
         for session in self:
             session.bus_lost()
+            self._behind.add(session)
 
     def bus_back(self, gap_s: float) -> None:
         """Everybody can be reached again; what was sent in the last `gap_s` may be lost."""

@@ -260,7 +260,8 @@ class CallSession:
         self.memory.instruct(instructions)
 
     def bus_lost(self) -> None:
-        """Nobody can be reached: the call holds."""
+        """Nobody can be reached: the call holds. What the caller says from now on is kept for later, in its order."""
+        self._audio.missed(0.0, time.monotonic())
         self._feed(arbitration.BusLost())
 
     def bus_back(self, gap_s: float) -> None:

@@ -22,6 +22,8 @@ LAZY_S: Final = 0.1
 
 _TICK_PER_CALL_S: Final = 0.00025
 _ASK_AGAIN_S: Final = 0.01
+_ASK_FOR_ROOM: Final = 50
+"""A server that takes nothing for so many tries is stuck; what is said now matters more than what was said then."""
 
 
 def tick_s(calls: int) -> float:
@@ -130,7 +132,10 @@ class Batcher:
         return due
 
     async def _publish(self, subject: str, records: list[RawRecord]) -> None:
-        for batch in split(records):
+        """More than one batch is a replay, perhaps of many calls at once: its receiver is given time to take it."""
+        for number, batch in enumerate(split(records)):
+            if number:
+                await asyncio.sleep(_ASK_AGAIN_S)
             try:
                 payload = audio.encode(batch)
             except LocalProtocolError:
@@ -138,10 +143,20 @@ class Batcher:
                 continue
             if self._retention is not None:
                 await self._keep(self._retention, Kept(time.monotonic(), subject, payload, len(batch)))
-            elif await self._bus.publish(subject, payload, reply=self._reply(subject)):
+            elif await self._is_taken(subject, payload):
                 self._moved.inc(len(batch))
             else:
                 self._dropped.inc(len(batch))
+
+    async def _is_taken(self, subject: str, payload: bytes) -> bool:
+        """Publish; for a moment wait for room in the socket, which many replays at once fill up. False: not sent."""
+        for _ in range(_ASK_FOR_ROOM):
+            if await self._bus.publish(subject, payload, reply=self._reply(subject)):
+                return True
+            if not self._bus.is_connected:
+                return False
+            await asyncio.sleep(_ASK_AGAIN_S)
+        return False
 
     async def _keep(self, retention: Retention, kept: Kept) -> None:
         """Publish and keep; or only keep, behind what still waits."""

@@ -39,7 +39,7 @@ _CLOSE_WITHIN_S: Final = 1.0
 _MAX_UNSENT_BYTES: Final = 1024 * 1024
 """What may wait for the socket. At twice of it nats-py would make publishers wait, without end if the server hangs."""
 _PENDING_MESSAGES: Final = 5_000
-_PENDING_BYTES: Final = 4 * 1024 * 1024
+_PENDING_BYTES: Final = 16 * 1024 * 1024
 
 
 class Bus:

@@ -237,7 +237,9 @@ class SpeechConversation:
 
         What nobody heard is said anew; if it was the first thing at all, in the words it was asked for.
         """
-        if not cut or self.floor not in (Floor.AGENT, Floor.QUIET) or self._responses.is_answering:
+        if not cut or self.phase is not Phase.TALKING:  # while it settles, that decides what to ask for
+            return ()
+        if self.floor not in (Floor.AGENT, Floor.QUIET) or self._responses.is_answering:
             return ()
         self._waiting.move(Moment.ANSWER_ENDED, now)
         if any(remnant.heard_ms for remnant in cut):
