@@ -134,7 +134,7 @@ class Batcher:
     async def _publish(self, subject: str, records: list[RawRecord]) -> None:
         """More than one batch is a replay, perhaps of many calls at once: its receiver is given time to take it."""
         for number, batch in enumerate(split(records)):
-            if number:
+            if number and self._retention is None:
                 await asyncio.sleep(_ASK_AGAIN_S)
             try:
                 payload = audio.encode(batch)
