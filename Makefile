@@ -9,6 +9,9 @@ MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
 LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 \
 	--quiet $(addprefix --no-emit-package ,$(DISTS))
 
+# Tests of how soon something is noticed need the machine for themselves.
+ALONE := tests/integration/common/test_cluster.py tests/integration/edge/test_noticing.py
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format bench chaos lock
 
@@ -36,8 +39,8 @@ test: setup ## Run the whole test suite; ARGS="tests/unit -k arbiter" for a part
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest tests/unit tests/contract tests/integration -n 3 --dist loadfile
-	@$(BIN)/pytest tests/e2e tests/chaos
+	@$(BIN)/pytest tests/unit tests/contract tests/integration -n 3 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	@$(BIN)/pytest $(ALONE) tests/e2e tests/chaos
 endif
 
 check: setup ## Lint, types, formatting, locks
