@@ -62,6 +62,7 @@ async def test_when_an_edge_is_killed_the_call_goes_on_at_another_with_the_same_
         assert [epoch["epoch"] for epoch in record["epochs"]] == [offer.epoch, changed.epoch]
         assert record["end_reason"] == EndReason.CALLER_HANGUP
         assert record["duration_ms"] >= CLOCK_MS
+        await pair.facts.wait_for(stream.call_sid, "call_ended")
         kinds = pair.facts.types(stream.call_sid)
         assert (kinds.count("call_started"), kinds.count("leg_reattached"), kinds.count("call_ended")) == (1, 1, 1)
         (began,) = (fact for fact in pair.facts.of(stream.call_sid) if isinstance(fact, CallStarted))
