@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from common.bus.connection import Bus
+from common.bus.facts import FactWriter
 from fakes.nats import NatsBinary, NatsContainer, NatsServer, why_no_containers
 from fakes.waiting import until
 
@@ -71,3 +72,16 @@ async def _no_leaked_tasks() -> AsyncIterator[None]:
 
 def _others(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
     return asyncio.all_tasks() - before - {asyncio.current_task()}
+
+
+@contextlib.asynccontextmanager
+async def writing_to(bus: Bus) -> AsyncIterator[FactWriter]:
+    """A writer with its `run` running."""
+    writer = FactWriter(bus)
+    await writer.start()
+    running = asyncio.create_task(writer.run())
+    try:
+        yield writer
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -14,11 +14,11 @@ from common.audio import Kind, RawRecord
 from common.bus import topology
 from common.bus.batcher import Batcher
 from common.bus.connection import Bus
-from common.bus.facts import FactWriter
 from common.bus.history import facts_of
 from common.messages.facts import AnyFact, DigitsPressed
 from fakes.cluster import Cluster, Node
 from fakes.waiting import until
+from integration.common.conftest import writing_to
 
 SUBJECT = subjects.agent_audio("edge-1")
 KEEP_S = 30.0
@@ -273,16 +273,3 @@ async def put(bus: Bus, key: str, value: bytes) -> None:
                 await (await bus.jetstream.key_value(subjects.CALLS_BUCKET)).put(key, value)
                 return
             await asyncio.sleep(0.05)
-
-
-@contextlib.asynccontextmanager
-async def writing_to(bus: Bus) -> AsyncIterator[FactWriter]:
-    """A writer with its `run` running."""
-    writer = FactWriter(bus)
-    await writer.start()
-    running = asyncio.create_task(writer.run())
-    try:
-        yield writer
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)

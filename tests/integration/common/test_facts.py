@@ -1,9 +1,5 @@
 """Facts: published once, read live, kept by the stream, and not given up while JetStream is away."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-
 import pytest
 from nats.aio.msg import Msg
 
@@ -11,11 +7,10 @@ from common import metrics, subjects
 from common.bus import facts as writing
 from common.bus import topology
 from common.bus.connection import Bus
-from common.bus.facts import FactWriter
 from common.messages.facts import AnyFact, CallerSaid, DigitsPressed, Fact
 from fakes.nats import NatsServer
 from fakes.waiting import until
-from integration.common.conftest import NewBus, NewServer
+from integration.common.conftest import NewBus, NewServer, writing_to
 
 FACTS: list[AnyFact] = [
     CallerSaid(call_id="CA1", fact_id="fact-1", item_id="item-1", text="Hello?", start_ms=0, end_ms=400),
@@ -27,19 +22,6 @@ FACTS: list[AnyFact] = [
 @pytest.fixture(autouse=True)
 def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_RETRY_AFTER_S", 0.05)
-
-
-@contextlib.asynccontextmanager
-async def writing_to(bus: Bus) -> AsyncIterator[FactWriter]:
-    """A writer with its `run` running."""
-    writer = FactWriter(bus)
-    await writer.start()
-    running = asyncio.create_task(writer.run())
-    try:
-        yield writer
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def stored(bus: Bus) -> list[AnyFact]:

@@ -1,8 +1,6 @@
 """Facts read back: complete, in order, and without believing everything the stream holds."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.msg import Msg
@@ -10,12 +8,11 @@ from nats.aio.msg import Msg
 from common import metrics, subjects
 from common.bus import history, topology
 from common.bus.connection import Bus
-from common.bus.facts import FactWriter
 from common.bus.history import facts_of
 from common.messages.facts import AnyFact, CallerSaid, DigitsPressed
 from fakes.nats import NatsServer
 from fakes.waiting import until
-from integration.common.conftest import NewBus
+from integration.common.conftest import NewBus, writing_to
 
 MANY = 3_000
 
@@ -24,18 +21,6 @@ def said(call: str, number: int) -> AnyFact:
     return CallerSaid(
         call_id=call, fact_id=f"{call}-{number}", item_id=f"item-{number}", text="x", start_ms=0, end_ms=1
     )
-
-
-@contextlib.asynccontextmanager
-async def writing_to(bus: Bus) -> AsyncIterator[FactWriter]:
-    writer = FactWriter(bus)
-    await writer.start()
-    running = asyncio.create_task(writer.run())
-    try:
-        yield writer
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def store(bus: Bus, facts: list[AnyFact]) -> None:

@@ -14,12 +14,14 @@ class Background:
     """Tasks that live as long as their service. Fire-and-forget would fail in silence; this tells `/readyz`."""
 
     def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._failed: str | None = None
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` until `stop`. It may end by itself; it may not fail."""
-        self._tasks.append(asyncio.create_task(self._supervised(name, work), name=name))
+        task = asyncio.create_task(self._supervised(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def failed(self) -> str | None:
         """None, or what has failed, in words for `/readyz`."""
@@ -28,7 +30,6 @@ class Background:
     async def stop(self) -> None:
         """Cancel what still runs and wait for it."""
         await end_tasks(self._tasks)
-        self._tasks.clear()
 
     async def _supervised(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -15,6 +15,7 @@ from common.messages.facts import (
     EpochChanged,
     ToolCalled,
     ToolReturned,
+    TurnEnded,
     TurnStarted,
     UsageReported,
 )
@@ -48,7 +49,7 @@ class CallMemory:
         if fact.fact_id in self._seen:
             return False
         self._seen.add(fact.fact_id)
-        self.latest_ms = max(self.latest_ms, fact.at_ms)
+        self.latest_ms = max(self.latest_ms, _latest_ms(fact))
         match fact:
             case CallStarted():
                 self.started = self.started or fact
@@ -84,11 +85,6 @@ class CallMemory:
         """Take a revision of the instructions; older ones than ours are late."""
         if self.instructions is None or instructions.revision > self.instructions.revision:
             self.instructions = instructions
-
-    @property
-    def last_epoch(self) -> int:
-        """The highest epoch any fact tells of."""
-        return max((epoch["epoch"] for epoch in self._epochs), default=0)
 
     @property
     def heard_items(self) -> tuple[str, ...]:
@@ -132,3 +128,11 @@ class CallMemory:
                 is_unfinished=isinstance(fact, AgentSaid) and fact.is_unfinished,
             )
         )
+
+
+def _latest_ms(fact: AnyFact) -> int:
+    match fact:
+        case CallerSaid() | AgentSaid() | TurnEnded():
+            return max(fact.at_ms, fact.end_ms)
+        case _:
+            return fact.at_ms

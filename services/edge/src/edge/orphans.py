@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from nats.aio.msg import Msg
 
@@ -15,7 +15,7 @@ from common.bus.history import facts_of
 from common.errors import UpstreamUnavailable
 from common.lifecycle import LoopLag
 from common.messages.commands import EndReason
-from common.messages.facts import AnyFact, CallEnded, EpochChanged, LegReattached
+from common.messages.facts import AnyFact, CallEnded, CallStarted, EpochChanged, LegReattached
 from common.messages.heartbeat import Heartbeat
 from edge import telling
 from edge.call import Surroundings
@@ -157,7 +157,10 @@ class Orphans:
         if (ended or held.entry.state == "ended") and await self._records.holds(call_id):
             self._registry.recorded(call_id)
             return
-        await self._records.append(_record(call_id, held, past, reason, duration_ms))
+        started = past.memory.started or CallStarted(
+            call_id=call_id, leg="twilio", edge_id=held.entry.edge_id, profile=held.entry.profile, started_at=""
+        )
+        await self._records.append(telling.record(started, past.memory, reason, duration_ms))
         metrics.ORPHANS_CLOSED.inc()
         metrics.CALLS_ENDED.labels("inbound", str(reason)).inc()
         log.warning("closed a call that its edge left behind", extra=logs.fields(call=call_id, reason=reason))
@@ -183,19 +186,3 @@ def _end(facts: Sequence[AnyFact]) -> CallEnded | None:
             case _:
                 pass
     return ended
-
-
-def _record(call_id: str, held: Held, past: Past, reason: EndReason, duration_ms: int) -> dict[str, Any]:
-    """What the call's edge would have written, as far as the facts tell."""
-    started = past.memory.started
-    return {
-        "call_id": call_id,
-        "leg": started.leg if started else "twilio",
-        "profile": started.profile if started else held.entry.profile,
-        "caller": started.caller_number if started else "",
-        "dialled": started.dialled_number if started else "",
-        "started_at": past.started_at,
-        "duration_ms": duration_ms,
-        "end_reason": str(reason),
-        **past.memory.record(),
-    }

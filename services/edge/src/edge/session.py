@@ -139,7 +139,13 @@ class CallSession:
             return None
         self._tell(telling.ended(self.caller.call_id, epoch, reason, duration_ms))
         log.info("call ended", extra=logs.fields(call=self.caller.call_id, reason=reason, duration_ms=duration_ms))
-        return telling.record(self.caller, self.memory, reason, duration_ms, self._started_at)
+        return telling.record(self._start(), self.memory, reason, duration_ms)
+
+    def _start(self) -> CallStarted:
+        """How the call began, here or at the edge that had it first."""
+        known = self.memory.started
+        began = telling.began(self.caller, self._around.edge_id, self._started_at)
+        return began.model_copy(update={"started_at": known.started_at if known else self._started_at})
 
     # --- from the leg (edge.legs.port.LegEvents) --------------------------------------------------------------------
 

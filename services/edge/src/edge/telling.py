@@ -68,15 +68,15 @@ def ended(call_id: str, epoch: int, reason: EndReason, duration_ms: int) -> Call
     return CallEnded(call_id=call_id, epoch=epoch, at_ms=duration_ms, reason=reason, duration_ms=duration_ms)
 
 
-def record(caller: Caller, memory: CallMemory, reason: EndReason, duration_ms: int, started_at: str) -> dict[str, Any]:
-    """The call record: one per call, whatever happened to it."""
+def record(started: CallStarted, memory: CallMemory, reason: EndReason, duration_ms: int) -> dict[str, Any]:
+    """The call record: one per call, whatever happened to it and whoever writes it."""
     return {
-        "call_id": caller.call_id,
-        "leg": "twilio",
-        "profile": caller.profile.name,
-        "caller": caller.caller,
-        "dialled": caller.dialled,
-        "started_at": memory.started.started_at if memory.started else started_at,
+        "call_id": started.call_id,
+        "leg": started.leg,
+        "profile": started.profile,
+        "caller": started.caller_number,
+        "dialled": started.dialled_number,
+        "started_at": started.started_at,
         "duration_ms": duration_ms,
         "end_reason": str(reason),
         **memory.record(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from common.messages.facts import AgentSaid, AnyFact, CallerSaid, EpochChanged, TurnEnded
+from common.messages.facts import AnyFact, EpochChanged
 from edge.conversation import CallMemory
 from edge.core.arbiter import Talker
 
@@ -14,7 +14,6 @@ class Past:
         self.memory = CallMemory()
         self.last_epoch = 0
         self.talker: Talker | None = None
-        self.clock_ms = 0
         self.has_everything = False
         """True once all facts are here."""
         self._told: Talker | None = None
@@ -35,6 +34,11 @@ class Past:
         """Wall clock of the call's start; empty if it is not known."""
         return self.memory.started.started_at if self.memory.started else ""
 
+    @property
+    def clock_ms(self) -> int:
+        """How far the call's clock was, as far as the facts tell."""
+        return self.memory.latest_ms
+
     def noted(self, epoch: int, talker_id: str) -> None:
         """Somebody wrote this down once."""
         self.last_epoch = max(self.last_epoch, epoch)
@@ -51,15 +55,6 @@ class Past:
         """Take facts of the call, in order."""
         for fact in facts:
             self.memory.add(fact)
-            self.clock_ms = max(self.clock_ms, _latest_ms(fact))
             if isinstance(fact, EpochChanged):
                 self.noted(fact.epoch, fact.talker_id)
                 self._in_facts = Talker(fact.talker_id, fact.epoch)
-
-
-def _latest_ms(fact: AnyFact) -> int:
-    match fact:
-        case CallerSaid() | AgentSaid() | TurnEnded():
-            return max(fact.at_ms, fact.end_ms)
-        case _:
-            return fact.at_ms
