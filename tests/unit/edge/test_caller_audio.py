@@ -67,10 +67,10 @@ def test_what_a_fault_may_have_lost_is_sent_again_from_a_little_before_it() -> N
     audio.address(Talker("a", 1), since_ms=0)
     speak(audio, *range(0, 3_000, 20))
     recorder.sent.clear()
-    audio.missed(1.0, now=2.98)
-    audio.missed(0.0, now=2.98)
+    audio.missed(now=2.98, for_s=1.5)
+    audio.missed(now=2.98)
     audio.catch_up()
-    assert recorder.times()[0] == 2_980 - 1_000 - 500
+    assert recorder.times()[0] == 2_980 - 1_500
     again = sum(len(record[5]) for _, record in recorder.sent) // 8
     assert again == 1_520
     recorder.sent.clear()
@@ -83,7 +83,7 @@ def test_newer_audio_does_not_overtake_what_has_to_be_sent_again() -> None:
     audio.address(Talker("a", 1), since_ms=0)
     speak(audio, *range(0, 1_000, 20))
     recorder.sent.clear()
-    audio.missed(0.0, now=0.98)
+    audio.missed(now=0.98)
     speak(audio, *range(1_000, 1_200, 20))
     assert recorder.sent == []
     assert not audio.is_complete
@@ -97,7 +97,7 @@ def test_after_a_cut_nothing_of_an_earlier_fault_is_sent_again() -> None:
     audio, recorder, _ = stage()
     audio.address(Talker("a", 1), since_ms=0)
     speak(audio, 0, 20)
-    audio.missed(1.0, now=0.02)
+    audio.missed(now=0.02, for_s=1.0)
     audio.address(Talker("b", 2), since_ms=40)
     recorder.sent.clear()
     audio.catch_up()

@@ -39,7 +39,6 @@ log = logs.get("edge")
 HEARTBEAT_EVERY_S: Final = 0.2
 _OTHERS_HEARD_WITHIN_S: Final = 0.5
 """By then edges that drain at the same moment have said so."""
-_BEFORE_THE_FAULT_S: Final = 0.5
 
 
 class Edge:
@@ -204,7 +203,7 @@ class Edge:
         self._calls.bus_back(gap_s)
         for session in self._calls:
             self._reattachment.complete(session)
-        catch_up = CatchUp(edge_id=self.edge_id, for_s=min(60.0, gap_s + _BEFORE_THE_FAULT_S))
+        catch_up = CatchUp(edge_id=self.edge_id, for_s=min(60.0, gap_s))
         self._background.start("catching up", self._publish_catch_up(catch_up))
 
     async def _publish_catch_up(self, catch_up: CatchUp) -> None:

@@ -1,16 +1,12 @@
 """The caller's audio on its way to whoever talks: kept in the ring, sent on, sent again where it may have been lost."""
 
-from typing import Final
-
 from common import subjects
 from common.audio import Kind
 from common.bus.batcher import Batcher
+from common.bus.connection import BEFORE_A_FAULT_S
 from edge.core.arbiter import Talker
 from edge.core.clock import LegClock
 from edge.core.ring import CallerRing
-
-_BEFORE_THE_FAULT_MS: Final = 500
-"""Audio is sent again from a little before a fault is known of; talkers drop what they have."""
 
 
 class CallerAudio:
@@ -49,12 +45,12 @@ class CallerAudio:
         """The call's clock was put forward: so are the times of what is kept."""
         self._ring.shift(by_ms)
 
-    def missed(self, gap_s: float, now: float) -> None:
-        """What was sent in the last `gap_s` may be lost: keep all until `catch_up`, which begins again there.
+    def missed(self, now: float, for_s: float = BEFORE_A_FAULT_S) -> None:
+        """What was sent in the last `for_s` may be lost: keep all until `catch_up`, which begins again there.
 
         Newer audio may not overtake it: the talker would take what comes again for a repetition.
         """
-        since_ms = max(0, self._clock.at(now) - round(gap_s * 1000) - _BEFORE_THE_FAULT_MS)
+        since_ms = max(0, self._clock.at(now) - round(for_s * 1000))
         if self._unreached_since_ms is None or since_ms < self._unreached_since_ms:
             self._unreached_since_ms = since_ms
 

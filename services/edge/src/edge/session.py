@@ -244,7 +244,7 @@ class CallSession:
     def on_talker_unreached(self, talker_id: str) -> bool:
         """Audio for the talker found nobody, right after a fault of the bus. True if it is ours and has to catch up."""
         if self._talks(talker_id):
-            self._audio.missed(0.0, time.monotonic())
+            self._audio.missed(time.monotonic())
             return True
         return False
 
@@ -267,12 +267,12 @@ class CallSession:
 
     def bus_lost(self) -> None:
         """Nobody can be reached: the call holds. What the caller says from now on is kept for later, in its order."""
-        self._audio.missed(0.0, time.monotonic())
+        self._audio.missed(time.monotonic())
         self._feed(arbitration.BusLost())
 
     def bus_back(self, gap_s: float) -> None:
         """Everybody can be reached again; what was sent in the last `gap_s` may be lost."""
-        self._audio.missed(gap_s, time.monotonic())
+        self._audio.missed(time.monotonic(), gap_s)
         if not self.is_legless:
             self._voice.hold_back()
             self._spawn(self._catch_up())

@@ -36,6 +36,9 @@ _LEAVE_WITHIN_S: Final = 0.2
 """Clients asked to leave a server do so spread over this time, still connected."""
 _FLUSH_BEFORE_LEAVING_S: Final = 0.3
 _CLOSE_WITHIN_S: Final = 1.0
+BEFORE_A_FAULT_S: Final = 0.5
+"""What was sent this shortly before the last proven moment may be lost too: a server says that it has taken something
+before it has passed it on to the next server or to who listens. Repeats are dropped by who receives them."""
 _MAX_UNSENT_BYTES: Final = 1024 * 1024
 """What may wait for the socket. At twice of it nats-py would make publishers wait, without end if the server hangs."""
 _PENDING_MESSAGES: Final = 5_000
@@ -90,7 +93,8 @@ class Bus:
     def on_back(self, callback: Callable[[float], None]) -> Callable[[], None]:
         """Call `callback` when the connection is back, before anything is published on it. Returns what ends that.
 
-        It is given the seconds since the last proven moment: what was sent to or by us within them may be lost.
+        It is given the seconds within which what was sent to or by us may be lost: those since the last proven moment
+        and `BEFORE_A_FAULT_S`.
         """
         self._when_back.append(callback)
         return lambda: self._when_back.remove(callback)
@@ -298,7 +302,7 @@ class Bus:
 
     async def _on_reconnected(self) -> None:
         self._note_event(1)
-        gap_s = time.monotonic() - self._proven_at
+        gap_s = time.monotonic() - self._proven_at + BEFORE_A_FAULT_S
         self._is_up, self.away_since = True, None
         self._proven_at = self._attempts.last_at
         metrics.NATS_RECONNECTS.inc()
