@@ -5,7 +5,7 @@ import asyncio
 import json
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import SystemRandom
@@ -26,22 +26,30 @@ WORKERS: Final = 4
 """One of four is less than the share of talkers whose silence is held against the bus rather than against them."""
 EDGES: Final = 2
 WARM_BEYOND: Final = 1.2
+INTERRUPTED: Final = 130
 
 
 def run() -> int:
     """Exit code 1 if a call was lost, doubled, forgotten or leaked; 2 if the stack failed; 130 if interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return _main(_arguments())
-    except KeyboardInterrupt:
-        say("interrupted; nothing written, all processes ended")
-        return 130
-
-
-def _main(arguments: argparse.Namespace) -> int:
+    arguments = _arguments()
     machine = machine_facts()
     rows: list[Row] = []
-    failure = asyncio.run(_play(arguments, rows))
+    try:
+        failure = asyncio.run(_play(arguments, rows))
+    except KeyboardInterrupt:
+        _report(arguments, machine, rows)
+        say(f"interrupted after {len(rows)} faults; all processes ended")
+        return INTERRUPTED
+    _report(arguments, machine, rows)
+    if failure:
+        say(failure)
+        return 2
+    return int(not all(row["is_correct"] for row in rows))
+
+
+def _report(arguments: argparse.Namespace, machine: Mapping[str, Any], rows: list[Row]) -> None:
+    """Whatever was measured: written down, and shown."""
     report = {"machine": machine, "seed": arguments.seed, "settings": _settings(arguments), "rows": rows}
     text = json.dumps(report, indent=2, ensure_ascii=False)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -52,9 +60,6 @@ def _main(arguments: argparse.Namespace) -> int:
         console = Console()
         show(report, console if console.is_terminal else Console(width=180))
         console.print(f"written to {arguments.output}", style="dim")
-    if failure:
-        say(failure)
-    return 2 if failure else int(not all(row["is_correct"] for row in rows))
 
 
 async def _play(arguments: argparse.Namespace, rows: list[Row]) -> str | None:

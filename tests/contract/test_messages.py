@@ -78,6 +78,7 @@ EXAMPLES: tuple[Message, ...] = (
     commands.HangUp(**_CALL, talker_id="worker-1"),
     commands.WhoCarries(call_id="CA1"),
     commands.StandingAsked(**_CALL, talker_id="worker-1"),
+    commands.ReplayCaller(talker_id="worker-1", for_s=2.5),
     commands.Drain(moves_calls=True),
     commands.Draining(process_id="edge-1", calls=3),
     commands.LegState(is_alive=True, epoch=2, talker_id="worker-1"),
@@ -184,7 +185,9 @@ Union: TypeAlias = TypeAdapter[Any]
 UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
     "EdgeCommand": (
         commands.EdgeCommand,
-        frozenset({"Ready", "Clear", "HandoverPlease", "HangUp", "StandingAsked", "WhoCarries", "Drain"}),
+        frozenset(
+            {"Ready", "Clear", "HandoverPlease", "HangUp", "StandingAsked", "ReplayCaller", "WhoCarries", "Drain"}
+        ),
     ),
     "EdgesCommand": (commands.EdgesCommand, frozenset({"HandOver"})),
     "TalkerCommand": (

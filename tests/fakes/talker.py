@@ -27,6 +27,7 @@ from common.messages.commands import (
     Ping,
     Ready,
     Release,
+    ReplayCaller,
     TakeOver,
     TalkerCommand,
 )
@@ -117,6 +118,10 @@ class Talker:
         """End the call."""
         wish = HangUp(call_id=offer.call_id, epoch=offer.epoch, talker_id=self.talker_id)
         await self.client.publish(subjects.edge(offer.edge_id), wish.encode())
+
+    async def ask_for_replay(self, offer: Offer, for_s: float, *, talker_id: str = "") -> None:
+        """Say that the caller's audio of the last seconds may not have come."""
+        await self._ask(offer, ReplayCaller(talker_id=talker_id or self.talker_id, for_s=for_s))
 
     async def say(self, offer: Offer, item_id: str, ms: int, text: str = "", *, asked_at_ms: int = 0) -> None:
         """One whole agent turn in one batch."""

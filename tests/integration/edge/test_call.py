@@ -58,6 +58,22 @@ async def test_the_callers_audio_reaches_the_talker_whole_in_order_and_with_its_
     assert all(record[5] == frame_sound(record[3] // FRAME_MS) for record in records)
 
 
+async def test_what_the_caller_said_while_the_talker_was_away_is_sent_again_when_it_asks(edge: Stage) -> None:
+    async with talking(edge.nats_url) as talker, edge.phone.call():
+        offer = await talker.cut_over_to()
+        await until(lambda: len(talker.caller_audio) >= 30)
+        await talker.ask_for_replay(offer, 0.4, talker_id="mallory")
+        known = talker.caller_audio[-1][3]
+        await talker.ask_for_replay(offer, 0.4)
+        await until(lambda: talker.caller_audio[-1][3] >= known + 500)
+    times = [record[3] for record in talker.caller_audio]
+    (back,) = [at for at, (one, two) in enumerate(pairwise(times), 1) if two < one]
+    assert times[back - 1] - times[back] >= 300
+    again = talker.caller_audio[back:]
+    ends = [record[3] + len(record[5]) // BYTES_PER_MS for record in again]
+    assert ends[:-1] == [record[3] for record in again[1:]]
+
+
 async def test_what_the_caller_says_before_a_talker_is_ready_is_not_lost(edge: Stage) -> None:
     async with talking(edge.nats_url, "never gets ready") as talker, edge.phone.call() as stream:
         offer = await talker.offered()

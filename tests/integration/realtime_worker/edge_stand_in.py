@@ -28,6 +28,7 @@ from common.messages.commands import (
     Ping,
     Ready,
     Release,
+    ReplayCaller,
     Standing,
     StandingAsked,
     TakeOver,
@@ -135,6 +136,7 @@ class EdgeStandIn:
         self.outcomes: list[Outcome] = []
         self.heartbeats: list[Heartbeat] = []
         self.talker_id = ""
+        self.replays_asked: list[ReplayCaller] = []
 
     async def start(self) -> None:
         self._subscriptions = [
@@ -277,6 +279,10 @@ class EdgeStandIn:
     async def _on_command(self, message: Msg) -> None:
         command = decode_as(EdgeCommand, message.data)
         assert not isinstance(command, WhoCarries | Drain), "nothing a talker says"
+        if isinstance(command, ReplayCaller):
+            self.replays_asked.append(command)
+            await message.respond(b"")
+            return
         leg = self.legs[ids.call_key(command.call_id)]
         assert command.epoch == leg.epoch, "a command of an epoch that is over"
         match command:

@@ -60,6 +60,8 @@ class Stages:
 
     openai: Simulator
     nats_url: str
+    worker_nats_url: str = ""
+    """Where the worker reaches the same bus, if it goes another way."""
 
     @asynccontextmanager
     async def __call__(self, **changes: Any) -> AsyncIterator[Stage]:
@@ -78,7 +80,7 @@ class Stages:
         given: dict[str, Any] = {
             "openai_base_url": self.openai.base_url,
             "openai_api_key": "sk-test-key",
-            "nats_url": self.nats_url,
+            "nats_url": self.worker_nats_url or self.nats_url,
         }
         for name, value in changes.items():
             given[name if name.startswith("openai_") else f"realtime_worker_{name}"] = value

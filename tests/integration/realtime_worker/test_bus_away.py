@@ -7,6 +7,7 @@ import pytest
 
 from common.audio import Kind
 from fakes.nats import NatsBinary
+from fakes.proxy import running_proxy
 from integration.realtime_worker.edge_stand_in import until
 from integration.realtime_worker.openai_process import Simulator
 from integration.realtime_worker.stage import Stages
@@ -60,3 +61,28 @@ async def test_what_the_model_said_meanwhile_arrives_afterwards_once_and_in_orde
         await until(lambda: leg.of(Kind.ITEM_END)[-1][5].decode() == leg.items[1])
         sequences = {record[2] for record in leg.records}
         assert sequences == set(range(1, max(sequences) + 1))
+
+
+async def test_what_callers_said_while_only_the_talker_was_away_is_asked_for_and_heard_in_its_order(
+    openai: Simulator, nats: NatsBinary
+) -> None:
+    """As when its NATS server freezes: nobody else's connection is touched, and nobody says that it hears nothing."""
+    async with running_proxy("127.0.0.1", nats.port) as proxy, Stages(openai, nats.url, proxy.url)() as on:
+        leg, _ = await on.edge.offer()
+        await until(lambda: leg.of(Kind.ITEM_END))
+        speaking = asyncio.create_task(on.edge.speak(leg, CALLER.pcmu))
+        await until(lambda: leg.clock_ms > 400)
+        proxy.hole()
+        await until(lambda: on.worker.missing() == "NATS is not connected", within_s=15)
+        await proxy.cut()  # what was on its way is gone
+        await proxy.mend()
+        await until(lambda: on.edge.replays_asked, within_s=15)
+        (asked,) = on.edge.replays_asked
+        assert asked.talker_id == on.edge.talker_id
+        since_ms = max(0, leg.clock_ms - round(asked.for_s * 1000))
+        await on.edge.send_record(leg, since_ms, CALLER.pcmu[since_ms * 8 : leg.clock_ms * 8])
+        await speaking
+        await on.edge.be_silent(leg, 700)
+        await until(lambda: len(set(leg.items)) == 2)
+        (turn,) = [item for item in (await on.session())["items"] if item["role"] == "user"]
+        assert turn["text"] == CALLER.text

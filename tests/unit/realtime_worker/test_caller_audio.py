@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talker.core.caller_audio import KEEP_MS, CallerAudio
+from talker.core.caller_audio import DOUBT_S, KEEP_MS, CallerAudio
 
 FRAME = 160
 
@@ -70,3 +70,70 @@ def test_nothing_is_heard_twice_whatever_is_replayed(records: list[tuple[int, in
             heard_until = at_ms + size // 8
         assert audio.until_ms == heard_until
         assert heard_until - at_ms <= KEEP_MS
+
+
+# --- after the bus was away -------------------------------------------------------------------------------------------
+
+
+class Line:
+    """Caller audio of 20 ms records, as a talker hears it that was away from the bus."""
+
+    def __init__(self, heard: range) -> None:
+        self.audio = CallerAudio(0.0)
+        self.heard: list[int] = []
+        self.say(*heard)
+        self.audio.doubt(0.0)
+
+    def say(self, *times_ms: int, now: float = 0.0) -> None:
+        for at_ms in times_ms:
+            settled = (
+                self.audio.settled(at_ms, b"x" * FRAME, now) if self.audio.is_in_doubt else ((at_ms, b"x" * FRAME),)
+            )
+            self.heard += [at for at, pcmu in settled if not self.audio.repeated(at, len(pcmu), now)]
+
+
+def test_what_was_missed_is_heard_before_what_came_in_the_meantime() -> None:
+    line = Line(range(0, 100, 20))
+    line.say(1_000, 1_020)
+    assert line.heard[-1] == 80, "newer audio waits"
+    line.say(*range(40, 1_060, 20))
+    assert line.heard == list(range(0, 1_060, 20))
+    assert not line.audio.is_in_doubt
+
+
+def test_if_nothing_was_missed_nothing_waits() -> None:
+    line = Line(range(0, 100, 20))
+    line.say(100)
+    assert line.heard[-1] == 100
+    assert not line.audio.is_in_doubt
+
+
+def test_what_never_comes_again_is_not_waited_for_without_end() -> None:
+    line = Line(range(0, 100, 20))
+    line.say(1_000, 1_020)
+    line.say(1_040, now=DOUBT_S)
+    line.say(1_060, now=DOUBT_S)
+    assert line.heard[-5:] == [80, 1_000, 1_020, 1_040, 1_060]
+
+
+def test_who_has_heard_nothing_yet_waits_for_nothing() -> None:
+    line = Line(range(0))
+    line.say(8_000)
+    assert line.heard == [8_000]
+
+
+def test_audio_that_waits_is_a_sign_of_life() -> None:
+    line = Line(range(0, 100, 20))
+    line.say(1_000, now=0.5)
+    assert line.audio.heard_at == 0.5
+
+
+@given(st.integers(1, 40), st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
+def test_nothing_is_missing_however_much_was_missed_and_comes_again(
+    heard: int, missed: int, meanwhile: int, again: int
+) -> None:
+    line = Line(range(0, heard * 20, 20))
+    back, now = (heard + missed) * 20, (heard + missed + meanwhile) * 20
+    line.say(*range(back, now, 20))
+    line.say(*range(max(0, heard - again) * 20, now + 40, 20))
+    assert line.heard == list(range(0, now + 40, 20))

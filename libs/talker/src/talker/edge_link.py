@@ -40,6 +40,7 @@ class EdgeLink:
 
     def readdress(self, edge_id: str, epoch: int) -> None:
         """Another edge has the call's leg, under another epoch."""
+        self.edge_id = edge_id
         self._subject = subjects.edge(edge_id)
         self.audio_subject = subjects.agent_audio(edge_id)
         """Where agent audio goes."""

@@ -23,6 +23,13 @@ class Listening:
 
     def hear(self, timestamp_ms: int, pcmu: bytes) -> None:
         """One record of any length. What came before is dropped; of what overlaps, the new part is heard."""
+        if self.audio.is_in_doubt:
+            for at_ms, piece in self.audio.settled(timestamp_ms, pcmu, time.monotonic()):
+                self._hear(at_ms, piece)
+        else:
+            self._hear(timestamp_ms, pcmu)
+
+    def _hear(self, timestamp_ms: int, pcmu: bytes) -> None:
         known = self.audio.repeated(timestamp_ms, len(pcmu), time.monotonic())
         if known:
             if known >= len(pcmu):
@@ -53,6 +60,10 @@ class Listening:
         self._until_ms, self._on_caught_up = until_ms, on_caught_up
         if self.audio.until_ms >= until_ms:
             self._caught_up()
+
+    def doubt(self) -> None:
+        """The bus was away from us: something may be missing, and will come again."""
+        self.audio.doubt(time.monotonic())
 
     def stop(self) -> None:
         """The session is over."""

@@ -1,6 +1,7 @@
 """A service that talks: start, ready, drain, stop."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
@@ -10,7 +11,10 @@ from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
 from common.bus.pulse import Load, Pulse
+from common.errors import DeadlineExceeded, UpstreamUnavailable
+from common.messages.commands import ReplayCaller
 from common.subjects import Pool, ProcessKind
+from talker.core.caller_audio import DOUBT_S
 from talker.outcomes import Outcomes
 from talker.switchboard import Switchboard
 
@@ -18,6 +22,8 @@ log = logs.get("worker")
 
 _HEARTBEAT_S: Final = 0.1
 _FACTS_SETTLE_S: Final = 1.0
+_REPLAY_WITHIN_S: Final = DOUBT_S / 5
+_REPLAY_TRIES: Final = 5
 
 
 class Beside(Protocol):
@@ -64,6 +70,7 @@ class TalkerService:
         self._background = Background()
         self._has_started = False
         self._stop_offers: Callable[[], Awaitable[None]] | None = None
+        bus.on_back(self._on_bus_back)
 
     def missing(self) -> str | None:
         """None when offers are taken, else why not."""
@@ -122,6 +129,23 @@ class TalkerService:
             await self._facts.settle(_FACTS_SETTLE_S)
         await self._background.stop()
         await self._bus.close()
+
+    def _on_bus_back(self, gap_s: float) -> None:
+        """What callers said meanwhile was sent to nobody: no edge need know of it, if only our server was at fault."""
+        for edge_id in self._switchboard.on_bus_back():
+            self._background.start("catching up", self._ask_for_replay(edge_id, time.monotonic() - gap_s))
+
+    async def _ask_for_replay(self, edge_id: str, since: float) -> None:
+        """Until the edge has heard it, or the calls wait no longer: the edge may be away at the same time."""
+        for _ in range(_REPLAY_TRIES):
+            order = ReplayCaller(talker_id=self._talker_id, for_s=min(60.0, time.monotonic() - since))
+            try:
+                await self._bus.request(subjects.edge(edge_id), order.encode(), _REPLAY_WITHIN_S)
+                return
+            except DeadlineExceeded:
+                continue
+            except UpstreamUnavailable:
+                await asyncio.sleep(_REPLAY_WITHIN_S)
 
     def _retire(self) -> None:
         for each in self._beside.values():

@@ -102,6 +102,8 @@ class CallSession:
         self._was_cut_to = False
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
+        self.on_bus_back = self._listening.doubt
+        """The caller's audio of the last moments may be missing; the edge is asked for it."""
 
     # --- the life of a call -------------------------------------------------------------------------------------------
 
@@ -181,6 +183,11 @@ class CallSession:
     def key(self) -> tuple[int, int]:
         """How caller audio names this session."""
         return self._key, self._edge.epoch
+
+    @property
+    def edge_id(self) -> str:
+        """Who holds the call's leg."""
+        return self._edge.edge_id
 
     @property
     def is_talker(self) -> bool:

@@ -196,6 +196,15 @@ class Switchboard:
         """The sessions of one call: the talker, or a candidate beside it. Rarely asked, so all are looked through."""
         return (session for session in self._sessions.values() if session.call_id == call_id)
 
+    # --- the bus --------------------------------------------------------------------------------------------------
+
+    def on_bus_back(self) -> frozenset[str]:
+        """The bus was away from us: every call waits for what it missed. The edges to ask for it, by their ids."""
+        talking = [session for session in self._sessions.values() if session.is_talker]
+        for session in talking:
+            session.on_bus_back()
+        return frozenset(session.edge_id for session in talking)
+
     # --- audio --------------------------------------------------------------------------------------------------------
 
     def on_caller_audio(self, message: Msg) -> bytes | None:

@@ -23,6 +23,7 @@ from common.messages.commands import (
     HangUp,
     LegState,
     Ready,
+    ReplayCaller,
     Standing,
     StandingAsked,
     WhoCarries,
@@ -163,6 +164,8 @@ class Calls:
         match command:
             case WhoCarries(call_id=call_id):
                 return self._who_carries(call_id).encode()
+            case ReplayCaller(talker_id=talker_id, for_s=for_s):
+                return self._replay_caller(talker_id, for_s)
             case Drain():
                 self._on_drain(command)
                 return Draining(process_id=self._around.edge_id, calls=len(self)).encode()
@@ -180,6 +183,12 @@ class Calls:
                 return Standing(is_current=False).encode()
             case _:
                 return None  # of a call that was given up another edge knows more: it will adopt the talker
+
+    def _replay_caller(self, talker_id: str, for_s: float) -> bytes:
+        """A talker was away from the bus, and no one here need have noticed."""
+        for session in self:
+            session.replay_caller(talker_id, for_s)
+        return b""  # a receipt: it need not ask again
 
     def _who_carries(self, call_id: str) -> LegState:
         """Another edge has a stream of this call. If our leg of it is dead, the call is given up to that edge."""

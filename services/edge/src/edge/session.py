@@ -248,6 +248,12 @@ class CallSession:
             return True
         return False
 
+    def replay_caller(self, talker_id: str, for_s: float) -> None:
+        """The talker may have missed what the caller said in the last `for_s`: say it again, if the talker is ours."""
+        if self._talks(talker_id):
+            self._audio.missed(time.monotonic(), for_s)
+            self._audio.catch_up()
+
     def on_talker_alive(self, talker_id: str) -> bool:
         """A sign of life: what could not reach the talker is sent again. True if nothing is left to catch up with."""
         if self._talks(talker_id):

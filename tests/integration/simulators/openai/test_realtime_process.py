@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +61,9 @@ async def simulator(process: Simulator) -> AsyncIterator[Simulator]:
 
 async def ended(simulator: Simulator) -> None:
     """Wait until every session has noted its end."""
-    while (await simulator.sim("GET", "healthz"))["running"]:
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while (await simulator.sim("GET", "healthz"))["running"]:
+            await asyncio.sleep(0.02)
 
 
 def plain(simulator: Simulator, **options: Any) -> connect:
@@ -169,6 +172,26 @@ async def test_a_running_session_is_closed_with_a_code(simulator: Simulator) -> 
     await ended(simulator)
     records = await simulator.sessions()
     assert [(r["closed_by"], r["close_code"]) for r in records] == [("simulator", 1011), ("simulator", 1006)]
+
+
+async def test_of_sessions_that_are_closed_while_they_are_spoken_to_every_end_is_recorded(simulator: Simulator) -> None:
+    async with AsyncExitStack() as exits:
+        sockets = [await exits.enter_async_context(plain(simulator)) for _ in range(20)]
+        talking = [asyncio.create_task(_talk(socket)) for socket in sockets]
+        await simulator.sim("POST", "faults", {"kind": "close", "code": 1001, "reason": "boom"})
+        await asyncio.gather(*talking)
+    await ended(simulator)
+    records = await simulator.sessions()
+    assert {(r["closed_by"], r["close_code"]) for r in records} == {("simulator", 1001)}
+
+
+async def _talk(socket: ClientConnection) -> None:
+    """Until it is closed."""
+    audio = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(160)).decode()}
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await socket.send(json.dumps(audio))
+            await asyncio.sleep(0.001)
 
 
 async def test_the_cap_ends_a_session_as_the_api_does(simulator: Simulator) -> None:

@@ -50,6 +50,17 @@ class HandoverPlease(_AboutCall):
     """False: another session of the same pool would fail the same way."""
 
 
+class ReplayCaller(Message):
+    """A talker was away from the bus: send it what callers said in the last `for_s` seconds again, in all its calls.
+
+    Answered with a receipt. Repeats are safe.
+    """
+
+    type: Literal["replay_caller"] = "replay_caller"
+    talker_id: str
+    for_s: float = Field(gt=0, le=60)
+
+
 class EndReason(StrEnum):
     """Why a call ended."""
 
@@ -95,7 +106,7 @@ class Drain(Message):
     """Edges only: re-attach the running calls elsewhere at quiet moments instead of waiting for their end."""
 
 
-_AnyEdgeCommand = Ready | Clear | HandoverPlease | HangUp | StandingAsked | WhoCarries | Drain
+_AnyEdgeCommand = Ready | Clear | HandoverPlease | HangUp | StandingAsked | ReplayCaller | WhoCarries | Drain
 
 EdgeCommand = TypeAdapter[_AnyEdgeCommand](Annotated[_AnyEdgeCommand, Field(discriminator="type")])
 

@@ -42,10 +42,10 @@ class Connection:
             await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._disarm()
+            self._note_end()  # first: aiohttp cancels us once more when the connection is lost
             for task in tasks:
                 task.cancel()
             _report(await asyncio.gather(*tasks, return_exceptions=True))
-            self._note_end()
 
     def feed(self, incoming: Incoming) -> None:
         """Something happens to the session."""
