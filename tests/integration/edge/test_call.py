@@ -1,8 +1,11 @@
 """A call through the edge: webhook, socket, talker, audio both ways, facts and the record."""
 
+import asyncio
+import contextlib
 from itertools import pairwise
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from common import ids, pcmu
 from common.audio import Kind
@@ -10,6 +13,9 @@ from common.messages.commands import Digits, EndReason, Heard
 from common.messages.facts import AgentSaid, BargedIn, CallEnded, CallStarted, DigitsPressed, EpochChanged, TurnStarted
 from common.messages.offers import HandoverReason
 from common.pcmu import BYTES_PER_MS
+from edge.legs.twilio.streams import TwilioStreams
+from edge.legs.twilio.token import StreamToken
+from edge.legs.twilio.wire import StartBody
 from fakes.talker import spoken, talking
 from fakes.waiting import until
 from integration.edge.phone import ACCOUNT, CALLER, DIALLED, FRAME_MS, frame_sound, new_call_sid
@@ -56,6 +62,42 @@ async def test_the_callers_audio_reaches_the_talker_whole_in_order_and_with_its_
     assert [record[2] for record in records] == list(range(1, len(records) + 1))
     assert all(later[3] - earlier[3] == FRAME_MS for earlier, later in pairwise(records))
     assert all(record[5] == frame_sound(record[3] // FRAME_MS) for record in records)
+
+
+async def test_what_the_caller_says_while_the_call_is_looked_up_is_not_lost(
+    edge: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, streams = TwilioStreams._proven, []
+
+    async def look_up_slowly(self: TwilioStreams, start: StartBody) -> StreamToken:
+        await until(lambda: streams and streams[0].frames_sent >= 20)
+        return await look_up(self, start)
+
+    monkeypatch.setattr(TwilioStreams, "_proven", look_up_slowly)
+    async with talking(edge.nats_url) as talker, edge.phone.call() as stream:
+        streams.append(stream)
+        await until(lambda: len(talker.caller_audio) >= 30)
+    heard = b"".join(record[5] for record in talker.caller_audio)
+    assert heard == b"".join(frame_sound(number) for number in range(len(heard) // (FRAME_MS * BYTES_PER_MS)))
+
+
+async def test_of_a_stream_that_is_never_decided_about_no_more_is_kept_than_seconds(
+    edge: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, may_go_on = TwilioStreams._proven, asyncio.Event()
+
+    async def look_up_later(self: TwilioStreams, start: StartBody) -> StreamToken:
+        await may_go_on.wait()
+        return await look_up(self, start)
+
+    monkeypatch.setattr(TwilioStreams, "_proven", look_up_later)
+    async with talking(edge.nats_url) as talker, edge.phone.call() as stream:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await stream.frame()
+        assert await stream.closed() == 1008
+        may_go_on.set()
+    assert talker.offers == []
 
 
 async def test_what_the_caller_said_while_the_talker_was_away_is_sent_again_when_it_asks(edge: Stage) -> None:

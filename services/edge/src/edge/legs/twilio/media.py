@@ -16,6 +16,8 @@ from edge.legs.twilio import wire
 log = logs.get("twilio")
 
 START_WITHIN_S: Final = 5.0
+_KEPT_AT_MOST: Final = 250
+"""Events of a caller whose call is still being looked up: five seconds of speech, ten times what that takes."""
 _BAD_MESSAGES_AT_MOST: Final = 100
 """A live call outlasts a few broken messages; a peer that sends nothing else is cut off."""
 _UNREAD_BYTES_AT_MOST: Final = 4 * 1024 * 1024
@@ -48,6 +50,7 @@ class TwilioStream(WSListener):
         self._encode: wire.Encoder | None = None
         self._stream_sid = ""
         self._call: LegEvents | None = None
+        self._kept: list[wire.Media | wire.Dtmf] = []
         self._is_waiting = True
         self._is_refused = False
         self._too_late: asyncio.TimerHandle | None = None
@@ -134,11 +137,21 @@ class TwilioStream(WSListener):
                 self._count("unknown_event")
             case wire.Stop():
                 self.close()
+            case wire.Media() | wire.Dtmf() if self._stream_sid:
+                self._keep(event)
             case _ if self._stream_sid:
-                return  # the carrier streams on while we decide; there is no call yet to give it to
+                return
             case _:
                 self._count("before_start")
                 self.refuse("before_start")
+
+    def _keep(self, event: wire.Media | wire.Dtmf) -> None:
+        """The caller talks on while we decide, perhaps for the second time in a call that has come back."""
+        is_odd = isinstance(event, wire.Media) and len(event.media.payload) > wire.MAX_AUDIO_BYTES
+        if is_odd or len(self._kept) >= _KEPT_AT_MOST:
+            self._bad("odd_payload" if is_odd else "undecided")
+        else:
+            self._kept.append(event)
 
     def _start(self, event: wire.Start) -> None:
         start = event.start
@@ -176,17 +189,21 @@ class TwilioStream(WSListener):
     # --- the decision ---------------------------------------------------------------------------------------------
 
     def accept(self, call: LegEvents) -> bool:
-        """The stream joins `call`. False if the socket is gone already."""
+        """The stream joins `call`, and what came meanwhile is given to it. False if the socket is gone already."""
         self._stop_waiting()
+        kept, self._kept = self._kept, []
         if self._transport is None:
             return False
         self._encode = wire.Encoder(self._stream_sid)
         self._call = call
+        for event in kept:
+            self._on_event(event, call)
         return True
 
     def refuse(self, kind: str) -> None:
         """The stream may not join: close 1008."""
         self._is_refused = True
+        self._kept.clear()
         self._stop_waiting()
         log.info("stream refused", extra=logs.fields(kind=kind))
         self._close_with(WSCloseCode.POLICY_VIOLATION)
