@@ -18,7 +18,7 @@ from edge.legs.twilio.token import StreamToken
 from edge.legs.twilio.wire import StartBody
 from fakes.talker import spoken, talking
 from fakes.waiting import until
-from integration.edge.phone import ACCOUNT, CALLER, DIALLED, FRAME_MS, frame_sound, new_call_sid
+from integration.edge.phone import ACCOUNT, CALLER, DIALLED, FRAME_MS, Stream, frame_sound, new_call_sid
 from integration.edge.running import Stage, counted
 
 
@@ -67,7 +67,8 @@ async def test_the_callers_audio_reaches_the_talker_whole_in_order_and_with_its_
 async def test_what_the_caller_says_while_the_call_is_looked_up_is_not_lost(
     edge: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_up, streams = TwilioStreams._proven, []
+    look_up = TwilioStreams._proven
+    streams: list[Stream] = []
 
     async def look_up_slowly(self: TwilioStreams, start: StartBody) -> StreamToken:
         await until(lambda: streams and streams[0].frames_sent >= 20)
@@ -91,12 +92,14 @@ async def test_of_a_stream_that_is_never_decided_about_no_more_is_kept_than_seco
         return await look_up(self, start)
 
     monkeypatch.setattr(TwilioStreams, "_proven", look_up_later)
+    refused = counted("carrier_protocol_errors", carrier="twilio", kind="undecided")
     async with talking(edge.nats_url) as talker, edge.phone.call() as stream:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await stream.frame()
         assert await stream.closed() == 1008
         may_go_on.set()
+    assert counted("carrier_protocol_errors", carrier="twilio", kind="undecided") == refused + 1
     assert talker.offers == []
 
 
