@@ -20,8 +20,6 @@ SETTLING_S: Final = 1.5
 """What was said so shortly before a session ended, or the call, is the business of the next one."""
 IN_FLIGHT_S: Final = 0.3
 """Audio sent so shortly before a stream broke may have been lost with the edge: no system can know it."""
-REATTACHING_S: Final = 0.04
-"""Where on the call's clock a further stream begins is an estimate: so much of it may be taken for old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +93,7 @@ def played_cells(caller: int, runs: Sequence[Run]) -> set[int]:
 
 def _is_carried(call: Call, cell: int) -> bool:
     at_s = call.first_frame_s + cell * CELL_S
-    begins_s = (stream.start_s + (REATTACHING_S if index else 0.0) for index, stream in enumerate(call.streams))
-    ends_s = (_certain_end_s(stream, call) for stream in call.streams)
-    return any(start_s <= at_s < end_s for start_s, end_s in zip(begins_s, ends_s, strict=True))
+    return any(stream.start_s <= at_s < _certain_end_s(stream, call) for stream in call.streams)
 
 
 def _certain_end_s(stream: Span, call: Call) -> float:
