@@ -144,10 +144,12 @@ def _asked(session: Session, strike: Strike) -> float:
 
 
 def _ready(session: Session) -> float:
-    """The last configuration or seeded item before its first answer (or at all, if it never gave one)."""
+    """The last configuration before its first answer (or at all): it follows what the session is told of the past.
+
+    A seeded item may come later, when it turns out how much of an answer was heard.
+    """
     answered_s = min((speech.started_s for speech in session.speeches), default=float("inf"))
-    told = [*session.updated_s, *(item.created_s for item in session.items if item.is_seeded)]
-    return max((at_s for at_s in told if at_s <= answered_s), default=session.opened_s)
+    return max((at_s for at_s in session.updated_s if at_s <= answered_s), default=session.opened_s)
 
 
 def _noticed(call: Call, takeovers: Sequence[Takeover], strike: Strike) -> float | None:
