@@ -16,6 +16,7 @@ from common.messages.facts import (
 )
 from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason, Offer
+from common.pcmu import silence
 from edge.core.comfort import CLIP
 from fakes.talker import Talker, spoken, talking
 from fakes.waiting import until
@@ -142,6 +143,22 @@ async def test_an_answer_that_is_long_overdue_is_covered_too(edge: Stage) -> Non
         await tell(first, TurnStarted(**call, speaker="caller", item_id="c-1"))
         await tell(first, TurnEnded(**call, item_id="c-1", end_ms=450))
         await stream.hears(800 + len(CLIP))
+
+
+async def test_a_turn_that_falters_is_covered_although_its_talker_lives_and_then_goes_on(edge: Stage) -> None:
+    async with talking(edge.nats_url, talker_id="first") as first, edge.phone.call() as stream:
+        offer = await first.cut_over_to()
+        await first.send(offer, (Kind.ITEM, 0, b"item-1"), (Kind.AUDIO, 0, silence(100)))
+        await stream.hears(800)
+        await stream.play()
+        await stream.hears(800 + len(CLIP))
+        await first.send(offer, (Kind.AUDIO, 100, silence(40)), (Kind.ITEM_END, 140, b"item-1"))
+        await stream.hears(1_120 + len(CLIP))
+        await stream.play()
+        said = await edge.facts.wait_for(stream.call_sid, "agent_said")
+    assert stream.agent_audio == silence(100) + CLIP + silence(40)
+    assert isinstance(said, AgentSaid)
+    assert (said.heard_ms, said.audio_ms, said.is_interrupted) == (140, 140, False)
 
 
 async def test_a_stream_that_breaks_is_followed_by_another_with_the_same_talker_and_session(edge: Stage) -> None:

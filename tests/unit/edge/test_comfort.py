@@ -3,11 +3,22 @@
 import math
 
 from common import pcmu
-from edge.core.comfort import CLIP, COVER_AFTER_S, COVER_LATE_ANSWER_AFTER_S, REPEAT_EVERY_S, Comfort, Line
+from edge.core.comfort import (
+    CLIP,
+    CLIPS_A_TURN,
+    COVER_AFTER_S,
+    COVER_LATE_ANSWER_AFTER_S,
+    COVER_TURN_AFTER_S,
+    REPEAT_EVERY_S,
+    Comfort,
+    Line,
+)
 
 TALKING = Line(is_silent=False, is_talker_reachable=True)
 IDLE = Line(is_silent=True, is_talker_reachable=True)
 LOST = Line(is_silent=True, is_talker_reachable=False)
+MID_TURN = Line(is_silent=False, is_talker_reachable=True, is_mid_turn=True)
+FALTERING = Line(is_silent=True, is_talker_reachable=True, is_mid_turn=True)
 LOST_WHILE_PLAYING = Line(is_silent=False, is_talker_reachable=False)
 
 
@@ -59,6 +70,28 @@ def test_an_answer_that_is_long_overdue_is_covered() -> None:
     assert comfort.is_due(8.0)
     comfort.feed(TALKING, 8.1)
     assert not comfort.is_due(20.0)
+
+
+def test_a_turn_that_falters_is_covered_before_its_talker_is_known_to_be_lost() -> None:
+    comfort = begun(MID_TURN, 5.0)
+    assert comfort.next_deadline() == math.inf
+    comfort.feed(FALTERING, 6.0)
+    assert comfort.next_deadline() == 6.0 + COVER_TURN_AFTER_S
+    comfort.feed(MID_TURN, 6.2)
+    assert comfort.next_deadline() == math.inf, "it went on"
+
+
+def test_a_turn_whose_end_never_comes_is_not_covered_without_end() -> None:
+    comfort, now = begun(FALTERING, 5.0), 5.0
+    for _ in range(CLIPS_A_TURN):
+        now = comfort.next_deadline()
+        assert comfort.is_due(now)
+        comfort.feed(MID_TURN, now)
+        comfort.feed(FALTERING, now + 0.3)
+    assert comfort.next_deadline() == math.inf
+    comfort.feed(TALKING, now + 1)
+    comfort.feed(FALTERING, now + 5)
+    assert comfort.next_deadline() == now + 5 + COVER_TURN_AFTER_S, "another turn"
 
 
 def test_before_the_first_talker_the_caller_is_given_time_to_hear_the_greeting() -> None:

@@ -122,6 +122,29 @@ def test_a_mark_stands_for_those_before_it_that_never_came() -> None:
     assert (playout.heard(0.07), playout.unknown_marks) == (3 * FRAME, 1)
 
 
+def test_what_was_heard_of_a_turn_is_not_forgotten_while_a_clip_of_ours_plays_in_its_middle() -> None:
+    playout = Playout()
+    playout.begin_item("a", 1, 0)
+    (first,) = sent(playout.audio(1, audio(100), 2.0))
+    playout.mark(first.mark, 2.1)
+    playout.local(audio(300), 2.4)
+    (turn,) = playout.clear(2.5)
+    assert (turn.heard_ms, turn.audio_ms, turn.is_interrupted) == (100, 100, False)
+
+
+def test_a_turn_is_under_way_from_its_first_audio_until_its_end_is_told() -> None:
+    playout = Playout()
+    playout.begin_item("a", 1, 0)
+    assert not playout.is_mid_turn, "nothing can be heard of it yet"
+    (first,) = sent(playout.audio(1, audio(100), 2.0))
+    playout.mark(first.mark, 2.1)
+    assert (playout.is_mid_turn, playout.is_silent) == (True, True)
+    playout.local(audio(20), 2.4)
+    assert playout.is_mid_turn
+    playout.end_item("a", 2.5)
+    assert not playout.is_mid_turn
+
+
 def test_an_item_played_to_its_end_is_a_complete_turn() -> None:
     playout = Playout()
     playout.begin_item("a", 1, 0)

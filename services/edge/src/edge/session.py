@@ -400,7 +400,8 @@ class CallSession:
         if quiet and self._move_by < math.inf:
             self._move()
             return
-        line = Line(self._voice.is_silent, self._is_talker_reachable(), self._turns.awaited_since)
+        voice, turns = self._voice, self._turns
+        line = Line(voice.is_silent, self._is_talker_reachable(), turns.awaited_since, voice.is_mid_turn)
         self._comfort.feed(line, time.monotonic())
         if self._own_deadline() < self._sleeps_until:
             self._wake.set()

@@ -62,6 +62,11 @@ class AgentVoice:
         """True if the carrier has played everything."""
         return self._playout.is_silent
 
+    @property
+    def is_mid_turn(self) -> bool:
+        """True if the agent has begun to speak, and more is to come."""
+        return self._playout.is_mid_turn
+
     def under_way(self, before_epoch: int) -> tuple[Turn, ...]:
         """Turns of earlier epochs that the carrier still plays, as they will have been heard."""
         under_way = self._playout.under_way()

@@ -1,4 +1,4 @@
-"""When a local clip has to cover silence that is ours: nobody can be heard, or an answer is long overdue."""
+"""When a local clip has to cover silence that is ours: nobody can be heard, a turn falters, an answer is overdue."""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +9,10 @@ from common import pcmu
 
 COVER_AFTER_S: Final = 0.2
 """Of silence while no talker can be heard; the caller should notice a living line within 0.35 s."""
+COVER_TURN_AFTER_S: Final = 0.3
+"""Of silence in the middle of a turn: its talker may be frozen, which takes longer to find out."""
+CLIPS_A_TURN: Final = 3
+"""By then another talker is sought, or the turn's end was lost on the way."""
 COVER_LATE_ANSWER_AFTER_S: Final = 2.0
 """Nobody is left in silence without reason for longer."""
 REPEAT_EVERY_S: Final = 2.0
@@ -24,6 +28,8 @@ class Line:
     """Somebody talks, and could be heard."""
     awaited_since: float | None = None
     """Since when the caller waits for an answer (monotonic seconds)."""
+    is_mid_turn: bool = False
+    """The agent has begun to speak, and more is to come."""
 
 
 class Comfort:
@@ -36,6 +42,7 @@ class Comfort:
         self._unreachable_since: float | None = now
         self._has_begun = has_begun
         self._played_at = -math.inf
+        self._clips_in_turn = 0
 
     def feed(self, line: Line, now: float) -> None:
         """Take the line as it is now."""
@@ -45,6 +52,8 @@ class Comfort:
             self._unreachable_since = None
         elif self._unreachable_since is None:
             self._unreachable_since = now
+        if not line.is_mid_turn:
+            self._clips_in_turn = 0
         self._line = line
 
     def next_deadline(self) -> float:
@@ -58,6 +67,8 @@ class Comfort:
         if self._unreachable_since is not None:
             patience = COVER_AFTER_S if self._has_begun else COVER_LATE_ANSWER_AFTER_S
             return max(silent_since, self._unreachable_since) + patience
+        if self._line.is_mid_turn and self._clips_in_turn < CLIPS_A_TURN:
+            return silent_since + COVER_TURN_AFTER_S
         if self._line.awaited_since is not None:
             return max(silent_since, self._line.awaited_since) + COVER_LATE_ANSWER_AFTER_S
         return math.inf
@@ -67,6 +78,7 @@ class Comfort:
         if now < self.next_deadline():
             return False
         self._played_at = now
+        self._clips_in_turn += self._line.is_mid_turn
         return True
 
 

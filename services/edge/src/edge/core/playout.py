@@ -69,6 +69,8 @@ class _Item:
     start: int
     """Position of its first byte; meaningful once it has audio."""
     size: int = 0
+    least_heard: int = 0
+    """Bytes of it that had been played when audio of our own was put behind them."""
     is_ended: bool = False
     is_unfinished: bool = False
     began_at: float = 0.0
@@ -154,8 +156,9 @@ class Playout:
 
     def local(self, chunk: bytes, now: float) -> tuple[Output, ...]:
         """Audio of our own, which is nobody's turn; a turn that stands open goes on behind it."""
-        if self._items and self._items[-1].size:
-            self._items[-1].start += len(chunk)
+        if self._items and (item := self._items[-1]).size:
+            item.least_heard = max(item.least_heard, self._heard_of(item, self.heard(now)))
+            item.start += len(chunk)
         self._held.append((0, chunk))
         return self._send(now)
 
@@ -186,6 +189,11 @@ class Playout:
     def is_silent(self) -> bool:
         """True if the carrier has played everything it got."""
         return not self._marks and not self._held
+
+    @property
+    def is_mid_turn(self) -> bool:
+        """True if a turn has begun to sound and its talker has not said that it is complete."""
+        return bool(self._items) and self._items[-1].size > 0 and not self._items[-1].is_ended
 
     def heard(self, now: float) -> int:
         """The position the caller has heard up to."""
@@ -240,8 +248,11 @@ class Playout:
                 done.append(self._turn(item, self._played, now))
         return tuple(done)
 
+    def _heard_of(self, item: _Item, heard: int) -> int:
+        return max(item.least_heard, min(heard, item.end) - item.start)
+
     def _turn(self, item: _Item, heard: int, now: float) -> AgentTurn:
-        heard_bytes = max(0, min(heard, item.end) - item.start)
+        heard_bytes = self._heard_of(item, heard)
         audio_ms, heard_ms = item.size // pcmu.BYTES_PER_MS, heard_bytes // pcmu.BYTES_PER_MS
         return AgentTurn(
             item_id=item.item_id,
