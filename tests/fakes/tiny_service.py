@@ -4,6 +4,9 @@ In `tests`: `python -m fakes.tiny_service`. As a script it would find `fakes/nat
 """
 
 import asyncio
+import os
+import sys
+from types import ModuleType
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -23,6 +26,8 @@ class TinySettings(ServiceSettings):
     tiny_key: SecretStr = Field(min_length=8, description="A secret it logs, to see that it does not show")
     tiny_start: Literal["at_once", "never", "refuse", "crash"] = Field("at_once", description="How it starts")
     tiny_drain: Literal["at_once", "never"] = Field("at_once", description="How it drains")
+
+    tiny_lingers: bool = Field(False, description="The interpreter takes until the end of its input to go")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -68,6 +73,16 @@ class Tiny:
         """Release what there is: a bus that may never have been connected."""
         await self._bus.close()
         log.info("tiny stops")
+        if self._settings.tiny_lingers:
+            sys.modules["lingers"] = _Lingers("lingers")
+
+
+class _Lingers(ModuleType):
+    """Goes with the modules, when the interpreter has long put its own signal handlers away."""
+
+    def __del__(self) -> None:
+        os.write(2, b'{"message": "tiny lingers"}\n')
+        os.read(0, 1)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Process:
 
     def __init__(self, **settings: str) -> None:
         self._process = subprocess.Popen(
-            TINY, cwd=TESTS, env=_environment(**settings), stderr=subprocess.PIPE, text=True
+            TINY, cwd=TESTS, env=_environment(**settings), stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.lines: list[dict[str, Any]] = []
 
@@ -47,14 +47,16 @@ class Process:
 
     def end(self) -> int:
         """Wait for its end, reading the rest of its log; the exit code."""
+        assert self._process.stdin is not None
         assert self._process.stderr is not None
+        self._process.stdin.close()
         self.lines += [json.loads(line) for line in self._process.stderr]
         return self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
         """Leave nothing behind."""
-        self._process.kill()
-        self._process.communicate()
+        with self._process:
+            self._process.kill()
 
     @property
     def messages(self) -> list[str]:
@@ -122,6 +124,16 @@ def test_while_draining_a_process_is_alive_but_not_ready_and_a_second_signal_end
         process.send(signal.SIGTERM)
         assert process.end() == 0
     assert process.messages[-2:] == ["tiny stops", "stopped"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_last_moments_does_not_turn_a_clean_end_into_a_failure(number: signal.Signals) -> None:
+    with tiny(tiny_lingers="1") as process:
+        process.until("ready")
+        process.send(signal.SIGTERM)
+        process.until("tiny lingers")
+        process.send(number)
+        assert process.end() == 0
 
 
 def test_while_starting_a_process_is_alive_but_not_ready_and_a_signal_ends_it_without_a_drain() -> None:

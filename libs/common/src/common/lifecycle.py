@@ -88,15 +88,30 @@ async def _live(service: Service, ops_port: int) -> None:
         await service.stop()
         await ops.stop()
         log.info("stopped")
+        signals.ignore()
 
 
 class _Signals:
     """SIGTERM and SIGINT as something to wait for, each once."""
 
+    _NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
     def __init__(self) -> None:
         self._arrived = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._NUMBERS:
             asyncio.get_running_loop().add_signal_handler(number, self._arrived.set)
+
+    def ignore(self) -> None:
+        """From now on a signal changes nothing.
+
+        An interpreter that ends puts the default action back, unless a signal is ignored: one in its last moments would
+        turn a clean end into exit code -15. Blocked meanwhile, since the default action is back between the two calls.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._NUMBERS)
+        for number in self._NUMBERS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._NUMBERS)
 
     async def wait(self) -> None:
         """Return at the next signal."""
