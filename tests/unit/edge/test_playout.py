@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common import pcmu
@@ -359,7 +359,6 @@ class Driven:
         self.marks += [out.mark for out in sent(outputs)]
 
 
-@settings(deadline=None)
 @given(STEPS, st.lists(st.floats(0, 3), min_size=60, max_size=60))
 def test_whatever_the_order_heard_never_falls_never_exceeds_what_was_sent_and_each_item_is_told_once(
     steps: list[tuple[str, int, int]], waits: list[float]

@@ -102,7 +102,7 @@ TROUBLES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(GAPS, min_size=1, max_size=6), st.lists(st.floats(0.0, 0.149), max_size=4), TROUBLES)
 def test_who_beats_sparsely_or_answers_probes_is_never_lost_by_silence(
     beating: list[list[float]], answering: list[float], troubles: list[tuple[float, Event]]
@@ -119,7 +119,7 @@ def test_who_beats_sparsely_or_answers_probes_is_never_lost_by_silence(
     assert world.lost == {}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(PHASES, st.floats(1.0, 2.0), st.floats(0.0, 0.14))
 def test_who_stops_for_good_is_lost_within_half_a_second_of_its_last_sign(
     phases: list[float], stops_at: float, slowest_answer_s: float
@@ -139,7 +139,7 @@ def test_who_stops_for_good_is_lost_within_half_a_second_of_its_last_sign(
     assert not world.has_held
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(PHASES, st.integers(0, 5), st.booleans())
 def test_when_many_fall_silent_at_once_nobody_is_lost_for_five_seconds(
     phases: list[float], others: int, return_in_time: bool
@@ -161,7 +161,7 @@ def test_when_many_fall_silent_at_once_nobody_is_lost_for_five_seconds(
     assert set(world.lost) == (set() if return_in_time else set(map(str, range(len(phases)))))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(

@@ -177,7 +177,7 @@ class Checked:
 
 
 @given(DETECTION, st.lists(SPEECH | LOCAL, max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_order_of_events_keeps_every_promise(detection: TurnDetection, steps: list[object]) -> None:
     checked = Checked(detection)
     for step in steps:
@@ -185,7 +185,7 @@ def test_any_order_of_events_keeps_every_promise(detection: TurnDetection, steps
 
 
 @given(CUTS, st.lists(SPEECH | LOCAL, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_talker_that_settles_asks_for_one_answer_at_most(cut: BecameTalker, steps: list[object]) -> None:
     """In whatever order things come while the call is told, replayed and confirmed."""
     checked = Checked(ServerVad())
@@ -198,7 +198,7 @@ def test_a_talker_that_settles_asks_for_one_answer_at_most(cut: BecameTalker, st
 
 
 @given(st.lists(SPEECH, max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_caller_who_waits_is_never_forgotten(steps: list[object]) -> None:
     """After any history: a turn that gets no voice has asked for another talker within the patience."""
     checked = Checked(ServerVad())

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.people.pcmu import FRAME_BYTES
@@ -52,7 +52,6 @@ def test_nothing_known_is_nothing() -> None:
         assert (heard.text, heard.spans, heard.in_order) == ("", (), True)
 
 
-@settings(deadline=None)
 @given(before=st.integers(0, 700), pieces=st.lists(st.integers(1, 500), max_size=3))
 def test_frames_are_found_at_any_offset_even_when_it_changes(before: int, pieces: list[int]) -> None:
     stream, at = b"\xff" * before, 0
@@ -66,7 +65,6 @@ def test_frames_are_found_at_any_offset_even_when_it_changes(before: int, pieces
     assert heard.spans[0].at_ms == before / 8
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(1, 98)))
 def test_lost_frames_are_counted(lost: set[int]) -> None:
     heard = SMALL.recognise(b"".join(f for i, f in enumerate(frames(ONE.pcmu)) if i not in lost))
@@ -75,7 +73,6 @@ def test_lost_frames_are_counted(lost: set[int]) -> None:
     assert heard.in_order
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(20, 99), min_size=1, max_size=10))
 def test_doubled_frames_are_counted(doubled: list[int]) -> None:
     stream = b"".join(f * (1 + doubled.count(i)) for i, f in enumerate(frames(ONE.pcmu)))
@@ -83,7 +80,6 @@ def test_doubled_frames_are_counted(doubled: list[int]) -> None:
     assert (heard.duplicates, heard.missing_frames, heard.in_order) == (len(doubled), 0, True)
 
 
-@settings(deadline=None)
 @given(st.permutations(range(30, 60)))
 def test_reordered_frames_are_seen(order: list[int]) -> None:
     parts = frames(ONE.pcmu)
@@ -115,7 +111,6 @@ def test_a_part_of_a_recording_gives_the_words_in_it(first: int, last: int, text
     assert SMALL.recognise(ONE.pcmu[first * FRAME_BYTES : last * FRAME_BYTES]).text == text
 
 
-@settings(deadline=None)
 @given(st.integers(1, 99))
 def test_the_words_of_two_halves_are_all_words_once(cut: int) -> None:
     halves = (ONE.pcmu[: cut * FRAME_BYTES], ONE.pcmu[cut * FRAME_BYTES :])

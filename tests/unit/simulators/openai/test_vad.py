@@ -27,7 +27,7 @@ def test_each_recorded_caller_is_one_turn(recording: object) -> None:
     assert end_ms - 500 <= stopped.audio_end_ms - 500 <= end_ms
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 4000))
 def test_the_size_of_the_pieces_does_not_matter(piece: int) -> None:
     pcmu = QUIET + load("caller-2").pcmu + QUIET
