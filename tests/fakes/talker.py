@@ -63,6 +63,7 @@ class Talker:
         """Join the pool and show signs of life."""
         await self.client.subscribe(subjects.caller_audio(self.talker_id), cb=self._on_caller_audio)
         await self.client.subscribe(subjects.talker(self.talker_id), cb=self._on_command)
+        await self.client.subscribe(subjects.offer_to("realtime", self.talker_id), cb=self._on_offer)
         await self.client.subscribe(subjects.offer("realtime"), queue="realtime", cb=self._on_offer)
         await self.client.flush()
         self._spawn(self._beat())

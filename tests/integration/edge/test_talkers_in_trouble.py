@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,23 @@ async def test_an_offer_nobody_takes_goes_to_another_talker(edge: Stage, manners
                 await good.cut_over_to(taken)
         assert good.offers[-1].epoch > bad.offers[-1].epoch
         assert good.cuts[-1].is_granted
+
+
+async def test_a_talker_that_says_it_has_no_room_is_not_offered_a_call(edge: Stage) -> None:
+    async with talking(edge.nats_url, capacity=0) as full, talking(edge.nats_url) as free:
+        for count in range(1, 11):
+            async with edge.phone.call():
+                await free.cut_over_to(count)
+        assert not full.offers
+
+
+async def test_a_talker_that_does_not_answer_is_not_asked_again_for_the_same_call(edge: Stage) -> None:
+    async with talking(edge.nats_url, "never answers") as mute, talking(edge.nats_url) as good:
+        for count in range(1, 11):
+            async with edge.phone.call():
+                await good.cut_over_to(count)
+        assert mute.offers
+        assert set(Counter(offer.call_id for offer in mute.offers).values()) == {1}
 
 
 async def test_a_candidate_that_never_gets_ready_is_released_and_another_gets_the_call(

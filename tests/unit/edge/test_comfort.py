@@ -1,6 +1,7 @@
 """The local clip: when it covers silence, and when it keeps quiet."""
 
 import math
+from dataclasses import replace
 
 from common import pcmu
 from edge.core.comfort import (
@@ -70,6 +71,27 @@ def test_an_answer_that_is_long_overdue_is_covered() -> None:
     assert comfort.is_due(8.0)
     comfort.feed(TALKING, 8.1)
     assert not comfort.is_due(20.0)
+
+
+def test_an_answer_that_a_silent_talker_owes_is_covered_before_the_talker_is_given_up() -> None:
+    waiting = Line(is_silent=True, is_talker_reachable=True, awaited_since=6.0)
+    comfort = begun(waiting, 6.0)
+    comfort.feed(replace(waiting, missed_since=5.9), 6.21)
+    assert comfort.is_due(6.21)
+    comfort = begun(waiting, 6.0)
+    comfort.feed(replace(waiting, missed_since=6.1), 6.2)
+    assert comfort.next_deadline() == 6.1 + COVER_AFTER_S
+
+
+def test_a_pause_is_not_covered_for_a_talker_that_only_hesitates() -> None:
+    assert begun(replace(IDLE, missed_since=4.0), 5.0).next_deadline() == math.inf
+
+
+def test_the_silence_of_a_talker_that_froze_counts_from_its_last_sign_of_life() -> None:
+    assert begun(replace(LOST, missed_since=4.5), 5.0).is_due(5.0)
+    comfort = begun(TALKING, 4.0)
+    comfort.feed(replace(LOST, missed_since=4.5), 5.0)
+    assert comfort.next_deadline() == 5.0 + COVER_AFTER_S, "the line was silent no longer than that"
 
 
 def test_a_turn_that_falters_is_covered_before_its_talker_is_known_to_be_lost() -> None:

@@ -103,6 +103,21 @@ def test_a_silent_talker_is_asked_twice_and_lost_within_half_a_second() -> None:
     assert 0.4 <= at - 100.0 <= 0.5
 
 
+def test_a_talker_is_missed_from_its_first_question_unanswered_until_it_shows_life() -> None:
+    edge = Observer("a", beating=("b",))
+    edge.run(0.30)
+    assert (edge.core.missed, edge.core.missed_since("a")) == (frozenset(), None)
+    edge.run(0.02)
+    assert (edge.core.missed, edge.core.held) == (frozenset({"a"}), frozenset())
+    assert edge.core.missed_since("a") == 100.0
+    edge.run(0.2)
+    assert (edge.lost, edge.core.missed) == ({"a": Evidence.SILENCE}, frozenset())
+    assert edge.core.missed_since("a") == 100.0, "what it was lost for is still known"
+    edge.feed(ShowedLife("a"))
+    assert edge.core.missed_since("a") is None
+    assert edge.core.missed_since("stranger") is None
+
+
 def test_each_loss_is_said_once_until_there_is_life_again() -> None:
     edge = Observer("a")
     edge.run(3.0)

@@ -43,8 +43,13 @@ def undelivered_to_any(edge_id: str) -> str:
 
 
 def offer(pool: Pool) -> str:
-    """Edge to one member of a pool of talkers (request, queue group)."""
+    """Edge to any member of a pool of talkers, when it knows of none with room (request, queue group)."""
     return f"{PREFIX}.offer.{pool}"
+
+
+def offer_to(pool: Pool, talker_id: str) -> str:
+    """Edge to one talker it has chosen (request)."""
+    return f"{PREFIX}.offer.{pool}.{talker_id}"
 
 
 def talker(talker_id: str) -> str:

@@ -69,7 +69,7 @@ class TalkerService:
         self._heartbeat = Background()
         self._background = Background()
         self._has_started = False
-        self._stop_offers: Callable[[], Awaitable[None]] | None = None
+        self._stop_offers: list[Callable[[], Awaitable[None]]] = []
         bus.on_back(self._on_bus_back)
 
     def missing(self) -> str | None:
@@ -96,9 +96,11 @@ class TalkerService:
         await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
         await self._bus.subscribe(subjects.talker(self._talker_id), self._switchboard.on_command)
         await self._bus.subscribe(subjects.ALL_TALKERS, self._switchboard.on_question)
-        self._stop_offers = await self._bus.subscribe(
-            subjects.offer(self._pool), self._switchboard.on_offer, queue=self._pool
-        )
+        on_offer = self._switchboard.on_offer
+        self._stop_offers = [
+            await self._bus.subscribe(subjects.offer_to(self._pool, self._talker_id), on_offer),
+            await self._bus.subscribe(subjects.offer(self._pool), on_offer, queue=self._pool),
+        ]
         # Last, and over the same connection: whoever hears us can offer us a call.
         self._heartbeat.start("heartbeat", self._pulse.run())
         self._has_started = True
@@ -109,8 +111,8 @@ class TalkerService:
         self._switchboard.slots.is_draining = True
         await asyncio.sleep(0)  # calls accepted a moment ago still take their warm session
         self._retire()
-        if self._stop_offers is not None:
-            await self._stop_offers()
+        for stop_offers in self._stop_offers:
+            await stop_offers()
         try:
             async with asyncio.timeout(self._drain_deadline_s):
                 await self._switchboard.hand_over()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Set
 from typing import Final
 
 import uvicorn
@@ -62,6 +63,8 @@ class Edge:
             self._registry,
             settings.edge_reattach_within_s,
             self._is_held,
+            self._missed_since,
+            self._choose_talker,
         )
         records = RecordFile(settings.edge_call_records, self._registry.recorded)
         self._calls = Calls(around, records, self._on_drain)
@@ -184,6 +187,12 @@ class Edge:
 
     def _is_held(self, talker_id: str) -> bool:
         return self._talkers.is_held(talker_id)
+
+    def _missed_since(self, talker_id: str) -> float | None:
+        return self._talkers.missed_since(talker_id)
+
+    def _choose_talker(self, without: Set[str]) -> str | None:
+        return self._talkers.choose(without)
 
     def _has(self, call_id: str) -> bool:
         return self._calls.get(call_id) is not None

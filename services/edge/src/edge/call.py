@@ -1,6 +1,6 @@
 """What a call at this edge is made of: who calls, what the call was before, and what all calls share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from common.bus.batcher import Batcher
@@ -47,4 +47,8 @@ class Surroundings:
     registry: Registry
     reattach_within_s: float = REATTACH_WITHIN_S
     is_held: Callable[[str], bool] = lambda _: False
-    """True for a talker that is missed, but not given up."""
+    """True for a talker that would be given up, were there no doubt about us or the bus."""
+    missed_since: Callable[[str], float | None] = lambda _: None
+    """A talker's last sign of life (monotonic), if it has left a question unanswered since."""
+    choose_talker: Callable[[Set[str]], str | None] = lambda _: None
+    """A talker with room, none of those given; None if none is known."""

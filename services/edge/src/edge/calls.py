@@ -258,8 +258,8 @@ class Calls:
             if session.on_talker_alive(talker_id):
                 self._behind.discard(session)
 
-    def talkers_held(self) -> None:
-        """Talkers are missed but not given up, or that is over."""
+    def talkers_missed(self) -> None:
+        """Other talkers than before are missed."""
         for session in self:
             session.look_again()
 

@@ -68,10 +68,12 @@ class CallSession:
         self._comfort = Comfort(now, has_begun=before is not None)
         left_s = caller.profile.limits.max_call_s - self._clock.at(now) / 1000
         self._arbiter = Arbiter(now, left_s, before.last_epoch if before else 0, around.reattach_within_s)
-        self._link = TalkerLink(around.bus, around.edge_id, caller.call_id)
+        self._link = TalkerLink(around.bus, around.edge_id, caller.call_id, around.choose_talker)
         self._started_at = before.started_at if before else telling.wall_clock()
         self._end: EndReason | None = None
         self._is_quiet = False
+        self._missed_since: float | None = None
+        """The last sign of life of the talker that was lost."""
         self._move_by = math.inf
         self._wake = asyncio.Event()
         self._sleeps_until = -math.inf
@@ -235,6 +237,8 @@ class CallSession:
 
     def on_talker_gone(self, talker_id: str) -> None:
         """The process is known to be dead or away."""
+        if self._talks(talker_id):
+            self._missed_since = self._around.missed_since(talker_id)
         self._feed(arbitration.TalkerGone(talker_id))
 
     def on_talker_denies(self, talker_id: str, epoch: int) -> None:
@@ -372,6 +376,7 @@ class CallSession:
 
     def _cut_over(self, cut: arbitration.CutOver) -> None:
         """The talker changes here, in one step: epoch, address, ledger, fact."""
+        self._link.found()
         self._voice.new_epoch(cut.talker.epoch)
         self._turns.talker_changed()
         if cut.has_waited:
@@ -401,7 +406,13 @@ class CallSession:
             self._move()
             return
         voice, turns = self._voice, self._turns
-        line = Line(voice.is_silent, self._is_talker_reachable(), turns.awaited_since, voice.is_mid_turn)
+        line = Line(
+            is_silent=voice.is_silent,
+            is_talker_reachable=self._is_talker_reachable(),
+            missed_since=self._talker_missed_since(),
+            awaited_since=turns.awaited_since,
+            is_mid_turn=voice.is_mid_turn,
+        )
         self._comfort.feed(line, time.monotonic())
         if self._own_deadline() < self._sleeps_until:
             self._wake.set()
@@ -410,8 +421,12 @@ class CallSession:
         current = self._arbiter.current
         return current is not None and self._around.bus.is_connected and not self._around.is_held(current.talker_id)
 
+    def _talker_missed_since(self) -> float | None:
+        current = self._arbiter.current
+        return self._missed_since if current is None else self._around.missed_since(current.talker_id)
+
     def look_again(self) -> None:
-        """Talkers are held, or no longer."""
+        """Talkers are missed, or no longer."""
         self._refresh()
 
     def _move(self) -> None:

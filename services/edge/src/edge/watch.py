@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Set
+from random import SystemRandom
 from typing import Final, Protocol, assert_never
 
 from nats.aio.msg import Msg
@@ -40,8 +42,8 @@ class TalkerNews(Protocol):
         """It does not talk in these calls (key and epoch), though it gets their audio."""
         ...
 
-    def talkers_held(self) -> None:
-        """Other talkers than before are missed but not given up (`TalkerWatch.is_held`), or none any more."""
+    def talkers_missed(self) -> None:
+        """Other talkers than before are missed (`TalkerWatch.missed_since`, `is_held`), or none any more."""
         ...
 
 
@@ -52,11 +54,11 @@ class TalkerWatch:
         self._bus = bus
         self._edge_id = edge_id
         self._news = news
-        self._fleet = Fleet()
+        self._fleet = Fleet(SystemRandom())
         self._suspicion = suspicion.Suspicion()
         self._was_bus_well = True
         self._bus_event_at = 0.0
-        self._held: frozenset[str] = frozenset()
+        self._missed: frozenset[str] = frozenset()
         self._to_probe: list[str] = []
 
     @property
@@ -65,12 +67,20 @@ class TalkerWatch:
         return self._suspicion.is_holding
 
     def is_held(self, talker_id: str) -> bool:
-        """True while this talker is missed, but not given up."""
-        return talker_id in self._held
+        """True while this talker would be given up, were there no doubt about us or the bus."""
+        return talker_id in self._suspicion.held
+
+    def missed_since(self, talker_id: str) -> float | None:
+        """Its last sign of life (monotonic), if it has left a question unanswered since."""
+        return self._suspicion.missed_since(talker_id)
 
     def free_slots(self) -> int:
         """Calls the talkers can still take."""
         return self._fleet.free_slots(self._suspicion.suspected)
+
+    def choose(self, without: Set[str]) -> str | None:
+        """A talker with room that nothing is held against, and none of `without`. None: no such one is known."""
+        return self._fleet.choose(self._suspicion.suspected | without)
 
     async def subscribe(self) -> None:
         """Hear the talkers, and hear of them."""
@@ -132,9 +142,9 @@ class TalkerWatch:
         now = time.monotonic()
         self._look_at_bus(now)
         self._perform(self._suspicion.feed(event, now))
-        if self._suspicion.held != self._held:
-            self._held = self._suspicion.held
-            self._news.talkers_held()
+        if self._suspicion.missed != self._missed:
+            self._missed = self._suspicion.missed
+            self._news.talkers_missed()
 
     def _perform(self, commands: tuple[suspicion.Command, ...]) -> None:
         for command in commands:

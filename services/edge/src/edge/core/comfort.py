@@ -26,6 +26,8 @@ class Line:
     """The carrier has played everything."""
     is_talker_reachable: bool
     """Somebody talks, and could be heard."""
+    missed_since: float | None = None
+    """The last sign of life of the talker, or of the one that was lost, if it left a question unanswered since."""
     awaited_since: float | None = None
     """Since when the caller waits for an answer (monotonic seconds)."""
     is_mid_turn: bool = False
@@ -51,7 +53,7 @@ class Comfort:
         if line.is_talker_reachable:
             self._unreachable_since = None
         elif self._unreachable_since is None:
-            self._unreachable_since = now
+            self._unreachable_since = now if line.missed_since is None else line.missed_since
         if not line.is_mid_turn:
             self._clips_in_turn = 0
         self._line = line
@@ -69,9 +71,12 @@ class Comfort:
             return max(silent_since, self._unreachable_since) + patience
         if self._line.is_mid_turn and self._clips_in_turn < CLIPS_A_TURN:
             return silent_since + COVER_TURN_AFTER_S
-        if self._line.awaited_since is not None:
-            return max(silent_since, self._line.awaited_since) + COVER_LATE_ANSWER_AFTER_S
-        return math.inf
+        if self._line.awaited_since is None:
+            return math.inf
+        owed_since = max(silent_since, self._line.awaited_since)
+        if self._line.missed_since is not None:
+            return max(owed_since, self._line.missed_since) + COVER_AFTER_S
+        return owed_since + COVER_LATE_ANSWER_AFTER_S
 
     def is_due(self, now: float) -> bool:
         """True if the clip is to be played now; then it counts as played."""

@@ -1,6 +1,8 @@
-"""The fleet's capacity as this edge sees it: how many calls its talkers can still take."""
+"""The talkers as this edge sees them: how many calls each can still take, and which one to offer the next."""
 
-from collections.abc import Set
+from collections import Counter
+from collections.abc import Iterator, Set
+from random import Random
 
 from common.messages.heartbeat import Heartbeat
 
@@ -8,21 +10,40 @@ from common.messages.heartbeat import Heartbeat
 class Fleet:
     """The newest heartbeat of each talker. Who is lost, `edge.core.suspicion` decides; then `drop` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, random: Random) -> None:
+        self._random = random
         self._heartbeats: dict[str, Heartbeat] = {}
+        self._chosen: Counter[str] = Counter()
+        """How often each was chosen since its last heartbeat, which does not tell of these calls yet."""
 
     def feed(self, heartbeat: Heartbeat) -> None:
         """Take a talker's newest word on its load."""
         self._heartbeats[heartbeat.process_id] = heartbeat
+        del self._chosen[heartbeat.process_id]
 
     def drop(self, talker_id: str) -> None:
         """The talker is lost; nothing happens if it was not known."""
         self._heartbeats.pop(talker_id, None)
+        del self._chosen[talker_id]
 
     def free_slots(self, suspected: Set[str] = frozenset()) -> int:
         """Calls that talkers neither draining nor `suspected` can still take."""
-        return sum(
-            max(0, heartbeat.capacity - heartbeat.calls)
-            for talker_id, heartbeat in self._heartbeats.items()
-            if not heartbeat.is_draining and talker_id not in suspected
-        )
+        return sum(free for _, free in self._with_room(suspected))
+
+    def choose(self, without: Set[str] = frozenset()) -> str | None:
+        """Whom to offer a call: of two taken by chance the one with more room. None: nobody known has any.
+
+        Always the emptiest would be one and the same for all edges, whose heartbeats are a tenth of a second old.
+        """
+        free = dict(self._with_room(without))
+        candidates = self._random.sample(sorted(free), min(2, len(free)))
+        chosen = max(candidates, key=lambda talker_id: free[talker_id], default=None)
+        if chosen is not None:
+            self._chosen[chosen] += 1
+        return chosen
+
+    def _with_room(self, without: Set[str]) -> Iterator[tuple[str, int]]:
+        for talker_id, heartbeat in self._heartbeats.items():
+            free = heartbeat.capacity - heartbeat.calls - self._chosen[talker_id]
+            if free > 0 and not heartbeat.is_draining and talker_id not in without:
+                yield talker_id, free

@@ -253,6 +253,16 @@ class Suspicion:
         return frozenset(self._held if self._is_bus_well else (talker_id for talker_id, _ in self._not_lost()))
 
     @property
+    def missed(self) -> frozenset[str]:
+        """The talkers that are held, or have left a question unanswered."""
+        return self.held | {talker_id for talker_id, watched in self._not_lost() if watched.is_silent}
+
+    def missed_since(self, talker_id: str) -> float | None:
+        """The talker's last sign of life, if it has left a question unanswered since, or was lost for that."""
+        watched = self._talkers.get(talker_id)
+        return watched.quiet_since if watched is not None and watched.is_silent else None
+
+    @property
     def suspected(self) -> frozenset[str]:
         """The talkers no call should be given to now."""
         return frozenset(
