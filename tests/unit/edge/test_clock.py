@@ -1,5 +1,7 @@
 """The leg's clock: the carrier's timestamps, and ours in between."""
 
+import pytest
+
 from edge.core.clock import LegClock
 
 
@@ -42,3 +44,11 @@ def test_a_clock_is_never_put_back() -> None:
     clock = LegClock(1_000)
     assert clock.begin_at(400) == 0
     assert clock.feed(0, 5.0) == 1_000
+
+
+def test_the_moment_of_a_time_on_the_clock_is_never_in_the_future() -> None:
+    clock = LegClock(1_000)
+    clock.feed(500, 10.0)
+    assert clock.moment(1_500, 10.0) == 10.0
+    assert clock.moment(1_200, 10.1) == pytest.approx(9.7)
+    assert clock.moment(9_999, 10.1) == 10.1

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from common import pcmu
 from edge.core.comfort import (
+    ANSWER_AFTER_S,
     CLIP,
     CLIPS_A_TURN,
     COVER_AFTER_S,
     COVER_LATE_ANSWER_AFTER_S,
     COVER_TURN_AFTER_S,
+    NOISE_AFTER_S,
     REPEAT_EVERY_S,
     Comfort,
     Line,
@@ -20,6 +22,7 @@ IDLE = Line(is_silent=True, is_talker_reachable=True)
 LOST = Line(is_silent=True, is_talker_reachable=False)
 MID_TURN = Line(is_silent=False, is_talker_reachable=True, is_mid_turn=True)
 FALTERING = Line(is_silent=True, is_talker_reachable=True, is_mid_turn=True)
+LOUD, QUIET = b"\x90" * 160, b"\xf0" * 160
 LOST_WHILE_PLAYING = Line(is_silent=False, is_talker_reachable=False)
 
 
@@ -94,6 +97,31 @@ def test_the_silence_of_a_talker_that_froze_counts_from_its_last_sign_of_life() 
     assert comfort.next_deadline() == 5.0 + COVER_AFTER_S, "the line was silent no longer than that"
 
 
+def test_the_answer_a_lost_talker_owed_is_covered_though_the_next_one_is_there_already() -> None:
+    waiting = Line(is_silent=True, is_talker_reachable=True, awaited_since=4.9)
+    comfort = begun(replace(LOST, awaited_since=4.9), 5.0)
+    comfort.feed(waiting, 5.1)
+    assert comfort.next_deadline() == 5.0 + COVER_AFTER_S
+    assert comfort.is_due(5.2)
+    comfort.feed(TALKING, 5.4)
+    comfort.feed(replace(waiting, awaited_since=9.0), 9.1)
+    assert comfort.next_deadline() == 9.1 + COVER_LATE_ANSWER_AFTER_S, "this answer is only the new talker's"
+
+
+def test_a_turn_that_ended_while_nobody_listened_is_owed_an_answer_as_soon_as_that_is_known() -> None:
+    comfort = begun(LOST, 5.0)
+    comfort.feed(IDLE, 5.1)
+    assert comfort.next_deadline() == math.inf
+    comfort.feed(Line(is_silent=True, is_talker_reachable=True, awaited_since=4.8), 5.4)
+    assert comfort.is_due(5.4)
+
+
+def test_who_spoke_before_the_first_talker_came_is_given_time_to_hear_the_greeting() -> None:
+    comfort = Comfort(0.0)
+    comfort.feed(Line(is_silent=True, is_talker_reachable=True, awaited_since=0.5), 1.0)
+    assert comfort.next_deadline() == 0.5 + COVER_LATE_ANSWER_AFTER_S
+
+
 def test_a_turn_that_falters_is_covered_before_its_talker_is_known_to_be_lost() -> None:
     comfort = begun(MID_TURN, 5.0)
     assert comfort.next_deadline() == math.inf
@@ -114,6 +142,39 @@ def test_a_turn_whose_end_never_comes_is_not_covered_without_end() -> None:
     comfort.feed(TALKING, now + 1)
     comfort.feed(FALTERING, now + 5)
     assert comfort.next_deadline() == now + 5 + COVER_TURN_AFTER_S, "another turn"
+
+
+def test_who_speaks_while_nobody_listens_is_not_spoken_over_and_then_answered() -> None:
+    comfort = begun(LOST, 5.0)
+    assert comfort.is_disturbed
+    for at in (5.1, 5.5, 6.0):
+        comfort.hear(LOUD, at)
+        assert not comfort.is_due(at + 0.3)
+    comfort.hear(QUIET, 6.3)
+    assert comfort.next_deadline() == 6.0 + ANSWER_AFTER_S
+    assert comfort.is_due(6.0 + ANSWER_AFTER_S)
+    assert comfort.next_deadline() == 6.0 + ANSWER_AFTER_S + REPEAT_EVERY_S
+    comfort.hear(LOUD, 7.0)
+    assert comfort.next_deadline() == 7.0 + ANSWER_AFTER_S, "sooner than it would be repeated"
+
+
+def test_a_noisy_place_does_not_keep_the_clip_away() -> None:
+    comfort = begun(LOST, 5.0)
+    played = []
+    for tenth in range(50, 300):
+        comfort.hear(LOUD, tenth / 10)
+        if comfort.is_due(tenth / 10):
+            played.append(tenth / 10)
+    assert played == [5.0 + NOISE_AFTER_S * each for each in (1, 2, 3, 4)]
+
+
+def test_what_was_heard_in_one_disturbance_is_forgotten_in_the_next() -> None:
+    comfort = begun(LOST, 5.0)
+    comfort.hear(LOUD, 5.9)
+    comfort.feed(IDLE, 6.0)
+    assert not comfort.is_disturbed
+    comfort.feed(LOST, 6.1)
+    assert comfort.next_deadline() == 6.1 + COVER_AFTER_S
 
 
 def test_before_the_first_talker_the_caller_is_given_time_to_hear_the_greeting() -> None:

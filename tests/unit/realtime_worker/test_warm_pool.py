@@ -2,7 +2,7 @@
 
 from itertools import repeat
 
-from realtime_worker.core.warm_pool import Close, Open, WarmPool
+from realtime_worker.core.warm_pool import REFILL_AFTER_S, Close, Open, WarmPool
 
 
 def pool(target: int = 2, max_age_s: float = 100.0) -> WarmPool[str]:
@@ -25,14 +25,29 @@ def test_it_opens_what_is_missing_and_no_more() -> None:
     assert warm.due(0.1) == ()
 
 
-def test_a_taken_session_is_replaced() -> None:
+def test_a_taken_session_is_replaced_when_the_rush_is_over() -> None:
+    warm = filled("a", "b", "c")
+    assert warm.take(5.0) == "a"
+    assert warm.due(5.0) == ()
+    assert warm.take(5.9) == "b"
+    assert warm.next_deadline() == 5.0 + REFILL_AFTER_S
+    assert warm.due(5.0 + REFILL_AFTER_S) == (Open(), Open())
+
+
+def test_what_is_taken_while_the_provider_refuses_shortens_no_wait() -> None:
     warm = filled("a", "b")
-    assert warm.take() == "a"
-    assert warm.due(1.0) == (Open(),)
+    warm.died("a")
+    warm.due(1.0)
+    for _ in range(3):
+        warm.open_failed(1.0)
+        warm.due(10.0)
+    warm.open_failed(10.0)
+    assert warm.take(10.0) == "b"
+    assert warm.next_deadline() == 14.0
 
 
 def test_with_none_idle_there_is_none_to_take() -> None:
-    assert pool().take() is None
+    assert pool().take(0.0) is None
 
 
 def test_a_session_that_is_too_old_is_replaced() -> None:
@@ -40,7 +55,7 @@ def test_a_session_that_is_too_old_is_replaced() -> None:
     assert warm.next_deadline() == 100.0
     assert warm.due(99.0) == ()
     assert warm.due(100.0) == (Close("a"), Open())
-    assert warm.take() is None
+    assert warm.take(100.0) is None
 
 
 def test_a_session_the_provider_closed_is_replaced() -> None:

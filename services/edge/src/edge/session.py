@@ -153,7 +153,11 @@ class CallSession:
 
     def on_caller_audio(self, timestamp_ms: int, pcmu: bytes) -> None:
         """One frame of the caller."""
-        self._audio.on_frame(timestamp_ms, pcmu, time.monotonic())
+        now = time.monotonic()
+        self._audio.on_frame(timestamp_ms, pcmu, now)
+        if self._comfort.is_disturbed:
+            self._comfort.hear(pcmu, now)
+            self._wake_in_time()
 
     def on_mark(self, name: str) -> None:
         """The carrier played everything before this mark."""
@@ -414,6 +418,9 @@ class CallSession:
             is_mid_turn=voice.is_mid_turn,
         )
         self._comfort.feed(line, time.monotonic())
+        self._wake_in_time()
+
+    def _wake_in_time(self) -> None:
         if self._own_deadline() < self._sleeps_until:
             self._wake.set()
 
@@ -450,8 +457,8 @@ class CallSession:
         match fact:
             case TurnStarted(speaker="caller"):
                 self._turns.caller_began()
-            case TurnEnded():
-                self._turns.caller_ended(time.monotonic())
+            case TurnEnded(end_ms=end_ms):
+                self._turns.caller_ended(self._clock.moment(end_ms, time.monotonic()))
             case TurnStarted(speaker="agent"):
                 self._turns.agent_began()
             case _:

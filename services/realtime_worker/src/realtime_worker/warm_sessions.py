@@ -27,7 +27,7 @@ class WarmSessions:
 
     def take(self, model: str) -> SpeechSession | None:
         """A session for a call, if one of this model is there; it is the call's then."""
-        speech = self._pool.take() if model == self._model else None
+        speech = self._pool.take(time.monotonic()) if model == self._model else None
         if speech is not None:
             speech.hold()
             self._changed()

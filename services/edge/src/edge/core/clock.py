@@ -16,6 +16,10 @@ class LegClock:
         self._arrived_at = now
         return self._latest_ms
 
+    def moment(self, ms: int, now: float) -> float:
+        """When the call's clock stood at `ms` (monotonic seconds); `now` at the latest."""
+        return now - max(0, self.at(now) - ms) / 1000
+
     @property
     def base_ms(self) -> int:
         """The call's clock where this stream began."""

@@ -6,9 +6,10 @@ from itertools import pairwise
 from typing import Final
 
 from common import pcmu
+from edge.core.loudness import is_loud
 
 COVER_AFTER_S: Final = 0.2
-"""Of silence while no talker can be heard; the caller should notice a living line within 0.35 s."""
+"""Of silence that a lost talker has to do with; the caller should notice a living line within 0.35 s."""
 COVER_TURN_AFTER_S: Final = 0.3
 """Of silence in the middle of a turn: its talker may be frozen, which takes longer to find out."""
 CLIPS_A_TURN: Final = 3
@@ -16,6 +17,10 @@ CLIPS_A_TURN: Final = 3
 COVER_LATE_ANSWER_AFTER_S: Final = 2.0
 """Nobody is left in silence without reason for longer."""
 REPEAT_EVERY_S: Final = 2.0
+ANSWER_AFTER_S: Final = 0.8
+"""Of the caller's silence: about when a talker would answer."""
+NOISE_AFTER_S: Final = 6.0
+"""Who is loud for longer without such a pause does not speak: the caller is in a noisy place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,47 +40,74 @@ class Line:
 
 
 class Comfort:
-    """Fed with the line after every change; `is_due` says when to play the clip."""
+    """Fed with the line after every change; `is_due` says when to play the clip.
+
+    While its talker is lost or misses questions, the line is disturbed. What the caller is owed then is covered sooner,
+    also when the next talker has come and has yet to answer; and with nobody else to listen, we hear for ourselves
+    whether the caller speaks (`hear`): the clip waits for that, as an answer would.
+    """
 
     def __init__(self, now: float, *, has_begun: bool = False) -> None:
         """`has_begun`: the caller has been talked to before; else time is given for the greeting."""
         self._line = Line(is_silent=True, is_talker_reachable=False)
         self._silent_since: float | None = now
-        self._unreachable_since: float | None = now
+        self._disturbed_since = now
+        self._disturbed_until = math.inf
+        self._spoke_at = -math.inf
+        """When the caller was last heard in this disturbance."""
         self._has_begun = has_begun
         self._played_at = -math.inf
         self._clips_in_turn = 0
 
     def feed(self, line: Line, now: float) -> None:
         """Take the line as it is now."""
-        self._has_begun = self._has_begun or line.is_talker_reachable
         self._silent_since = None if not line.is_silent else now if self._silent_since is None else self._silent_since
-        if line.is_talker_reachable:
-            self._unreachable_since = None
-        elif self._unreachable_since is None:
-            self._unreachable_since = now if line.missed_since is None else line.missed_since
+        self._note_disturbance(line, now)
         if not line.is_mid_turn:
             self._clips_in_turn = 0
         self._line = line
+
+    def _note_disturbance(self, line: Line, now: float) -> None:
+        is_disturbed = not line.is_talker_reachable or line.missed_since is not None
+        if is_disturbed and self._disturbed_until < math.inf:
+            self._disturbed_since = now if line.missed_since is None else line.missed_since
+            self._disturbed_until, self._spoke_at = math.inf, -math.inf
+        elif not is_disturbed and self._disturbed_until == math.inf:
+            self._disturbed_until = now if self._has_begun else -math.inf
+        self._has_begun = self._has_begun or line.is_talker_reachable
+
+    @property
+    def is_disturbed(self) -> bool:
+        """True while what the caller says is to be given to `hear`."""
+        return self._disturbed_until == math.inf
+
+    def hear(self, frame: bytes, now: float) -> None:
+        """Take what the caller says."""
+        if is_loud(frame):
+            self._spoke_at = now
 
     def next_deadline(self) -> float:
         """When the clip is due if nothing changes; infinity if it is not."""
         if self._silent_since is None:
             return math.inf
         due = self._due_after_silence(self._silent_since)
+        if self._spoke_at > self._played_at:
+            is_noise_at = max(self._played_at, self._disturbed_since) + NOISE_AFTER_S
+            return max(due, min(self._spoke_at + ANSWER_AFTER_S, is_noise_at))
         return max(due, self._played_at + REPEAT_EVERY_S)
 
     def _due_after_silence(self, silent_since: float) -> float:
-        if self._unreachable_since is not None:
+        line = self._line
+        if not line.is_talker_reachable:
             patience = COVER_AFTER_S if self._has_begun else COVER_LATE_ANSWER_AFTER_S
-            return max(silent_since, self._unreachable_since) + patience
-        if self._line.is_mid_turn and self._clips_in_turn < CLIPS_A_TURN:
+            return max(silent_since, self._disturbed_since) + patience
+        if line.is_mid_turn and self._clips_in_turn < CLIPS_A_TURN:
             return silent_since + COVER_TURN_AFTER_S
-        if self._line.awaited_since is None:
+        if line.awaited_since is None:
             return math.inf
-        owed_since = max(silent_since, self._line.awaited_since)
-        if self._line.missed_since is not None:
-            return max(owed_since, self._line.missed_since) + COVER_AFTER_S
+        owed_since = max(silent_since, line.awaited_since)
+        if line.awaited_since <= self._disturbed_until:
+            return max(owed_since, self._disturbed_since) + COVER_AFTER_S
         return owed_since + COVER_LATE_ANSWER_AFTER_S
 
     def is_due(self, now: float) -> bool:

@@ -3,11 +3,15 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from common import backoff
 
 K = TypeVar("K")
+
+REFILL_AFTER_S: Final = 1.0
+"""A session that was taken is replaced so much later: when a lost worker's calls come all at once, their takeovers
+come first. Further ones taken meanwhile do not put it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,13 @@ class WarmPool(Generic[K]):
         """The provider closed an idle session."""
         self._idle.pop(session, None)
 
-    def take(self) -> K | None:
+    def take(self, now: float) -> K | None:
         """The oldest idle session, no longer ours; None if there is none."""
-        return self._idle.popitem(last=False)[0] if self._idle else None
+        if not self._idle:
+            return None
+        if not self._missing:
+            self._not_before = max(self._not_before, now + REFILL_AFTER_S)
+        return self._idle.popitem(last=False)[0]
 
     def retire(self) -> tuple[Close[K], ...]:
         """Open no more and give up all."""
@@ -80,15 +88,17 @@ class WarmPool(Generic[K]):
         aged = [session for session, until in self._idle.items() if until <= now or session in oldest]
         for session in aged:
             del self._idle[session]
-        missing = self._target - len(self._idle) - self._opening
-        if missing <= 0 or now < self._not_before:
-            return tuple(Close(session) for session in aged)
+        missing = self._missing if now >= self._not_before else 0
         self._opening += missing
         return (*(Close(session) for session in aged), *(Open() for _ in range(missing)))
 
     def next_deadline(self) -> float:
         """When to ask `due` again if nothing happens."""
         deadlines = list(self._idle.values())
-        if self._target > len(self._idle) + self._opening:
+        if self._missing:
             deadlines.append(self._not_before)
         return min(deadlines, default=float("inf"))
+
+    @property
+    def _missing(self) -> int:
+        return max(0, self._target - len(self._idle) - self._opening)
