@@ -161,6 +161,21 @@ async def test_a_turn_that_falters_is_covered_although_its_talker_lives_and_then
     assert (said.heard_ms, said.audio_ms, said.is_interrupted) == (140, 140, False)
 
 
+async def test_the_rest_of_a_turn_that_broke_off_is_covered_until_the_next_talker_says_it(edge: Stage) -> None:
+    async with talking(edge.nats_url, talker_id="first") as first, edge.phone.call() as stream:
+        offer = await first.cut_over_to()
+        await first.send(offer, (Kind.ITEM, 0, b"item-1"), (Kind.AUDIO, 0, silence(100)))
+        await stream.hears(800)
+        async with talking(edge.nats_url, talker_id="second") as second:
+            await first.die()
+            following = await second.cut_over_to()
+            await stream.play()
+            await stream.hears(800 + len(CLIP))
+            await stream.play()
+            await second.say(following, "item-2", 40)
+            await until(lambda: stream.agent_audio.endswith(CLIP + silence(40)))
+
+
 async def test_a_stream_that_breaks_is_followed_by_another_with_the_same_talker_and_session(edge: Stage) -> None:
     async with talking(edge.nats_url, talker_id="first") as first:
         async with edge.phone.call() as stream:

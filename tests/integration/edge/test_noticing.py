@@ -3,15 +3,17 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
 from nats.aio.msg import Msg
 
 from common import subjects
-from common.messages.facts import EpochChanged
+from common.messages.facts import EpochChanged, TurnEnded, TurnStarted
 from common.messages.heartbeat import Heartbeat
 from common.messages.offers import HandoverReason
+from edge.core.comfort import CLIP
 from edge.core.suspicion import Evidence
 from fakes.nats import NatsBinary
 from fakes.talker import talking
@@ -107,6 +109,28 @@ async def test_a_frozen_talker_is_lost_and_counts_again_when_it_thaws(edge: Stag
             await beats(edge.nats_url, "a", 5)
         assert epochs(edge, stream.call_sid) == 2
     assert losses.seen[Evidence.SILENCE] == 1
+
+
+@pytest.mark.usefixtures("_bus_has_settled")
+async def test_who_waits_for_the_answer_of_a_talker_that_freezes_hears_the_clip_before_the_next_one_talks(
+    edge: Stage,
+) -> None:
+    async with talker_process(edge.nats_url, "a") as first, edge.phone.call() as stream:
+        await talks(edge, stream.call_sid, 1)
+        await until(lambda: stream.frames_sent > 10)
+        async with talking(edge.nats_url, talker_id="b") as second:
+            await until(lambda: edge.edge._talkers.free_slots() == 20)
+            call: dict[str, Any] = {"call_id": stream.call_sid, "epoch": 1}
+            for fact in (
+                TurnStarted(**call, speaker="caller", item_id="c-1"),
+                TurnEnded(**call, item_id="c-1", end_ms=20 * stream.frames_sent),
+            ):
+                await second.client.publish(subjects.fact(stream.call_sid), fact.encode())
+            await edge.facts.wait_for(stream.call_sid, "turn_ended")
+            first.freeze()
+            await stream.hears(len(CLIP))
+            assert epochs(edge, stream.call_sid) == 1
+            await talks(edge, stream.call_sid, 2)
 
 
 @pytest.mark.usefixtures("_bus_has_settled")

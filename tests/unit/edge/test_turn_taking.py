@@ -36,3 +36,22 @@ def test_a_new_talker_tells_of_the_open_turn_anew_but_the_answer_stays_due() -> 
     turns.caller_ended(5.0)
     turns.talker_changed()
     assert turns.awaited_since == 5.0
+
+
+def test_the_rest_of_a_turn_that_broke_off_is_awaited_until_it_comes() -> None:
+    turns = TurnTaking()
+    turns.agent_broke_off(5.0)
+    assert turns.awaited_since == 5.0
+    assert not turns.is_free
+    turns.agent_began()
+    assert turns.is_free
+
+
+def test_who_speaks_over_a_turn_that_broke_off_does_not_await_its_rest() -> None:
+    turns = TurnTaking()
+    turns.caller_began()
+    turns.agent_broke_off(5.0)
+    assert turns.awaited_since is None
+    turns.caller_ended(6.0)
+    turns.agent_broke_off(7.0)
+    assert turns.awaited_since == 6.0

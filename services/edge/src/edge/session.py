@@ -381,6 +381,8 @@ class CallSession:
     def _cut_over(self, cut: arbitration.CutOver) -> None:
         """The talker changes here, in one step: epoch, address, ledger, fact."""
         self._link.found()
+        if self._voice.is_mid_turn:
+            self._turns.agent_broke_off(time.monotonic())
         self._voice.new_epoch(cut.talker.epoch)
         self._turns.talker_changed()
         if cut.has_waited:

@@ -17,8 +17,8 @@ CLIPS_A_TURN: Final = 3
 COVER_LATE_ANSWER_AFTER_S: Final = 2.0
 """Nobody is left in silence without reason for longer."""
 REPEAT_EVERY_S: Final = 2.0
-ANSWER_AFTER_S: Final = 0.8
-"""Of the caller's silence: about when a talker would answer."""
+ANSWER_AFTER_S: Final = 1.0
+"""Of the caller's silence: about when a talker would have answered."""
 NOISE_AFTER_S: Final = 6.0
 """Who is loud for longer without such a pause does not speak: the caller is in a noisy place."""
 

@@ -30,6 +30,11 @@ class TurnTaking:
         """The answer comes."""
         self._awaited_since = None
 
+    def agent_broke_off(self, now: float) -> None:
+        """The agent's turn will not be completed by its talker: the rest is due."""
+        if self.is_free:
+            self._awaited_since = now
+
     def talker_changed(self) -> None:
         """The new talker hears the open turn from its beginning, and tells of it anew."""
         self._is_caller_speaking = False
