@@ -197,6 +197,7 @@ async def test_a_stream_that_breaks_is_followed_by_another_with_the_same_talker_
             await until(lambda: any(record[1] == 2 for record in first.caller_audio))
             said = await edge.facts.wait_for(call_sid, "agent_said", 2)
             await again.hang_up()
+        await edge.facts.wait_for(call_sid, "call_ended")
         record = await edge.record(call_sid)
     assert isinstance(changed, EpochChanged)
     assert (changed.epoch, changed.reason) == (2, HandoverReason.REATTACHED)
