@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from chaos.stack import Stack, Tier
+from common import subjects
 from fakes.proxy import UP
 
 Strike = Callable[[Stack], Awaitable[None]]
@@ -73,6 +74,10 @@ async def _kill_edge(stack: Stack) -> None:
 
 async def _kill_node(stack: Stack) -> None:
     (await stack.busiest_node()).kill()
+
+
+async def _kill_leader(stack: Stack) -> None:
+    (await stack.cluster.leader_of(f"KV_{subjects.CALLS_BUCKET}")).kill()
 
 
 async def _freeze_node(for_s: float, stack: Stack) -> None:
@@ -209,6 +214,13 @@ FAULTS: Final = (
         name="nats_node_kill",
         what="the NATS node with most clients kill -9",
         strike=_kill_node,
+        moves_talkers=False,
+        marks=(Mark("gap_ms", "p99", 1_500),),
+    ),
+    Fault(
+        name="nats_leader_kill",
+        what="the NATS node that takes the registry's writes kill -9",
+        strike=_kill_leader,
         moves_talkers=False,
         marks=(Mark("gap_ms", "p99", 1_500),),
     ),

@@ -124,6 +124,16 @@ class Cluster:
         """The node clients reach at `url`."""
         return next(node for node in self.nodes if node.url == url)
 
+    async def leader_of(self, stream: str) -> Node:
+        """The node that takes the writes of a stream. Raises `LookupError` while nobody does."""
+        for node in self.nodes:
+            page = await node.asked("/jsz?accounts=1&streams=1") if node.pid is not None else {}
+            details = [each for account in page.get("account_details", ()) for each in account.get("stream_detail", ())]
+            leaders = {each["cluster"].get("leader") for each in details if each["name"] == stream}
+            if node.name in leaders:
+                return node
+        raise LookupError(f"nobody leads {stream}")
+
     async def start(self, *nodes: Node, within_s: float = 60.0) -> None:
         """Start `nodes` (default: all) that do not run; returns once the whole cluster `is_ready`."""
         for node in nodes or self.nodes:

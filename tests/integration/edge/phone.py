@@ -24,6 +24,8 @@ AUTH_TOKEN: Final = "an-auth-token-of-twilio"
 CALLER: Final = "+15550100123"
 DIALLED: Final = "+15550100200"
 FRAME_MS: Final = 20
+LOUD: Final = b"\x90" * 160
+"""A frame of somebody who speaks."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Stream:
     received: list[dict[str, Any]] = field(default_factory=list)
     returned_marks: int = 0
     frames_sent: int = 0
+    is_speaking: bool = False
+    """True: the frames that follow are loud."""
 
     async def send(self, event: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"event": event, "streamSid": self.stream_sid, **fields}))
@@ -89,7 +93,7 @@ class Stream:
             "track": "inbound",
             "chunk": str(number + 1),
             "timestamp": str(number * FRAME_MS),
-            "payload": b64encode(frame_sound(number)).decode(),
+            "payload": b64encode(LOUD if self.is_speaking else frame_sound(number)).decode(),
         }
         await self.send("media", sequenceNumber=str(number + 2), media=media)
 
@@ -145,8 +149,8 @@ class Stream:
 
 
 def frame_sound(number: int) -> bytes:
-    """The sound of one frame: its number, so that order and place can be seen."""
-    return bytes([number % 251]) * 160
+    """The sound of one frame: its number in quiet samples, so that order and place can be seen and nobody speaks."""
+    return bytes(0xF0 | int(digit, 16) for digit in f"{number:08x}") * 20
 
 
 @dataclass(frozen=True)

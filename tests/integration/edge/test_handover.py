@@ -1,5 +1,7 @@
 """Handover at the edge: quiet moments, broken legs, adoption, and what the caller hears meanwhile."""
 
+import time
+
 from common import ids
 from common.audio import Kind
 from common.messages.commands import Adopt, Adopted, HandingOver, HandOver, LeftOver, NotTalking, StandingAsked
@@ -17,10 +19,10 @@ from common.messages.facts import (
 from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason, Offer
 from common.pcmu import silence
-from edge.core.comfort import CLIP
+from edge.core.comfort import ANSWER_AFTER_S, CLIP
 from fakes.talker import Talker, spoken, talking
 from fakes.waiting import until
-from integration.edge.phone import Stream
+from integration.edge.phone import FRAME_MS, Stream
 from integration.edge.running import Stage, counted
 
 DRAIN = HandoverReason.DRAIN
@@ -133,6 +135,18 @@ async def test_without_a_talker_the_caller_hears_that_the_line_lives(edge: Stage
             following = await second.cut_over_to()
             await second.say(following, "item-2", 40)
             await until(lambda: stream.agent_audio.endswith(b"\xff" * 320))
+
+
+async def test_who_has_just_spoken_when_the_talker_is_lost_is_given_the_time_an_answer_takes(edge: Stage) -> None:
+    async with talking(edge.nats_url, talker_id="first") as first, edge.phone.call() as stream:
+        await first.cut_over_to()
+        stream.is_speaking = True
+        await until(lambda: stream.frames_sent > 30)
+        stream.is_speaking = False
+        spoke_at = time.monotonic()
+        await first.die()
+        await stream.hears(len(CLIP))
+        assert time.monotonic() - spoke_at >= ANSWER_AFTER_S - 2 * FRAME_MS / 1000
 
 
 async def test_an_answer_that_is_long_overdue_is_covered_too(edge: Stage) -> None:

@@ -110,3 +110,10 @@ def test_when_the_calls_clock_is_put_forward_what_is_kept_goes_along() -> None:
     audio.shift(clock.begin_at(5_000))
     audio.address(Talker("a", 3), since_ms=0)
     assert recorder.times() == [5_000]
+
+
+def test_what_was_said_a_moment_ago_is_found_frame_by_frame() -> None:
+    audio, _, _ = stage()
+    speak(audio, *range(0, 100, 20), 200)
+    assert [at_ms for at_ms, _ in audio.frames_since(40)] == [40, 60, 80, 200]
+    assert {len(frame) for _, frame in audio.frames_since(40)} == {160}

@@ -11,6 +11,7 @@ from edge.core.comfort import (
     COVER_AFTER_S,
     COVER_LATE_ANSWER_AFTER_S,
     COVER_TURN_AFTER_S,
+    LISTEN_ON_FOR_S,
     NOISE_AFTER_S,
     REPEAT_EVERY_S,
     Comfort,
@@ -146,7 +147,7 @@ def test_a_turn_whose_end_never_comes_is_not_covered_without_end() -> None:
 
 def test_who_speaks_while_nobody_listens_is_not_spoken_over_and_then_answered() -> None:
     comfort = begun(LOST, 5.0)
-    assert comfort.is_disturbed
+    assert comfort.listens(60.0)
     for at in (5.1, 5.5, 6.0):
         comfort.hear(LOUD, at)
         assert not comfort.is_due(at + 0.3)
@@ -165,14 +166,37 @@ def test_a_noisy_place_does_not_keep_the_clip_away() -> None:
         comfort.hear(LOUD, tenth / 10)
         if comfort.is_due(tenth / 10):
             played.append(tenth / 10)
-    assert played == [5.0 + NOISE_AFTER_S * each for each in (1, 2, 3, 4)]
+    assert played == [5.0 + NOISE_AFTER_S * each for each in (1, 2)]
+
+
+def test_who_spoke_while_nobody_listened_is_answered_though_the_next_talker_has_not_noticed_yet() -> None:
+    comfort = begun(LOST, 5.0)
+    assert comfort.is_due(5.2)
+    comfort.feed(LOST_WHILE_PLAYING, 5.2)
+    comfort.feed(LOST, 5.5)
+    comfort.hear(LOUD, 5.9)
+    comfort.feed(IDLE, 6.0)
+    assert comfort.next_deadline() == 5.9 + ANSWER_AFTER_S
+    comfort.feed(TALKING, 6.1)
+    comfort.feed(IDLE, 6.2)
+    assert comfort.next_deadline() == math.inf, "the agent has answered"
+
+
+def test_who_goes_on_speaking_when_the_next_talker_listens_is_left_to_it() -> None:
+    comfort = begun(LOST, 5.0)
+    comfort.feed(IDLE, 6.0)
+    for tenth in range(50, 75):
+        comfort.hear(LOUD, tenth / 10)
+        assert comfort.listens(tenth / 10)
+        assert not comfort.is_due(tenth / 10)
+    assert not comfort.listens(6.0 + LISTEN_ON_FOR_S)
+    assert comfort.next_deadline() == math.inf
 
 
 def test_what_was_heard_in_one_disturbance_is_forgotten_in_the_next() -> None:
     comfort = begun(LOST, 5.0)
     comfort.hear(LOUD, 5.9)
     comfort.feed(IDLE, 6.0)
-    assert not comfort.is_disturbed
     comfort.feed(LOST, 6.1)
     assert comfort.next_deadline() == 6.1 + COVER_AFTER_S
 

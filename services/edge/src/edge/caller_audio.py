@@ -1,9 +1,12 @@
 """The caller's audio on its way to whoever talks: kept in the ring, sent on, sent again where it may have been lost."""
 
+from collections.abc import Iterator
+
 from common import subjects
 from common.audio import Kind
 from common.bus.batcher import Batcher
 from common.bus.connection import BEFORE_A_FAULT_S
+from common.pcmu import BYTES_PER_MS, FRAME_BYTES
 from edge.core.arbiter import Talker
 from edge.core.clock import LegClock
 from edge.core.ring import CallerRing
@@ -28,6 +31,12 @@ class CallerAudio:
         self._ring.add(at_ms, pcmu)
         if self._subject and self._unreached_since_ms is None:
             self._send(at_ms, pcmu)
+
+    def frames_since(self, since_ms: int) -> Iterator[tuple[int, bytes]]:
+        """What the caller said since then, frame by frame, with the time of each."""
+        for at_ms, pcmu in self._ring.since(since_ms):
+            for start in range(0, len(pcmu), FRAME_BYTES):
+                yield at_ms + start // BYTES_PER_MS, pcmu[start : start + FRAME_BYTES]
 
     def address(self, talker: Talker, since_ms: int) -> None:
         """From now on this talker hears the caller, beginning with what was said since `since_ms`."""

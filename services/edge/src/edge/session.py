@@ -155,7 +155,7 @@ class CallSession:
         """One frame of the caller."""
         now = time.monotonic()
         self._audio.on_frame(timestamp_ms, pcmu, now)
-        if self._comfort.is_disturbed:
+        if self._comfort.listens(now):
             self._comfort.hear(pcmu, now)
             self._wake_in_time()
 
@@ -419,8 +419,18 @@ class CallSession:
             awaited_since=turns.awaited_since,
             is_mid_turn=voice.is_mid_turn,
         )
-        self._comfort.feed(line, time.monotonic())
+        now = time.monotonic()
+        listened = self._comfort.listens(now)
+        self._comfort.feed(line, now)
+        if self._comfort.listens(now) and not listened:
+            self._hear_again(now)
         self._wake_in_time()
+
+    def _hear_again(self, now: float) -> None:
+        """Nobody listens now: who has just spoken is owed an answer."""
+        since_ms = self._clock.at(now) - round(comfort.ANSWER_AFTER_S * 1000)
+        for at_ms, frame in self._audio.frames_since(since_ms):
+            self._comfort.hear(frame, self._clock.moment(at_ms, now))
 
     def _wake_in_time(self) -> None:
         if self._own_deadline() < self._sleeps_until:

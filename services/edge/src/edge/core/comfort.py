@@ -19,8 +19,10 @@ COVER_LATE_ANSWER_AFTER_S: Final = 2.0
 REPEAT_EVERY_S: Final = 2.0
 ANSWER_AFTER_S: Final = 1.0
 """Of the caller's silence: about when a talker would have answered."""
-NOISE_AFTER_S: Final = 6.0
+NOISE_AFTER_S: Final = 12.0
 """Who is loud for longer without such a pause does not speak: the caller is in a noisy place."""
+LISTEN_ON_FOR_S: Final = 1.5
+"""The next talker, or the one that is back, needs so long to hear what was said meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,9 @@ class Comfort:
             self._disturbed_until = now if self._has_begun else -math.inf
         self._has_begun = self._has_begun or line.is_talker_reachable
 
-    @property
-    def is_disturbed(self) -> bool:
+    def listens(self, now: float) -> bool:
         """True while what the caller says is to be given to `hear`."""
-        return self._disturbed_until == math.inf
+        return now < self._disturbed_until + LISTEN_ON_FOR_S
 
     def hear(self, frame: bytes, now: float) -> None:
         """Take what the caller says."""
@@ -104,11 +105,17 @@ class Comfort:
         if line.is_mid_turn and self._clips_in_turn < CLIPS_A_TURN:
             return silent_since + COVER_TURN_AFTER_S
         if line.awaited_since is None:
-            return math.inf
+            return self._due_after_speech(silent_since)
         owed_since = max(silent_since, line.awaited_since)
         if line.awaited_since <= self._disturbed_until:
             return max(owed_since, self._disturbed_since) + COVER_AFTER_S
         return owed_since + COVER_LATE_ANSWER_AFTER_S
+
+    def _due_after_speech(self, silent_since: float) -> float:
+        """Nobody has told us that the caller waits, but we have heard it, and nothing from our side since."""
+        due = self._spoke_at + ANSWER_AFTER_S
+        is_owed = self._spoke_at > max(silent_since, self._played_at) and due < self._disturbed_until + LISTEN_ON_FOR_S
+        return due if is_owed else math.inf
 
     def is_due(self, now: float) -> bool:
         """True if the clip is to be played now; then it counts as played."""
