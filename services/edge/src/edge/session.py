@@ -119,6 +119,8 @@ class CallSession:
         now = time.monotonic()
         if self.is_legless or self._arbiter.is_over:
             return
+        if self._comfort.listens(now) and now >= self._comfort.next_deadline():
+            self._hear_again(now)
         if self._comfort.is_due(now):
             metrics.COMFORT_CLIPS.inc()
             self._voice.play_local(comfort.CLIP)
@@ -419,15 +421,11 @@ class CallSession:
             awaited_since=turns.awaited_since,
             is_mid_turn=voice.is_mid_turn,
         )
-        now = time.monotonic()
-        listened = self._comfort.listens(now)
-        self._comfort.feed(line, now)
-        if self._comfort.listens(now) and not listened:
-            self._hear_again(now)
+        self._comfort.feed(line, time.monotonic())
         self._wake_in_time()
 
     def _hear_again(self, now: float) -> None:
-        """Nobody listens now: who has just spoken is owed an answer."""
+        """What was said right before the talker was lost; looked at only when the clip seems due."""
         since_ms = self._clock.at(now) - round(comfort.ANSWER_AFTER_S * 1000)
         for at_ms, frame in self._audio.frames_since(since_ms):
             self._comfort.hear(frame, self._clock.moment(at_ms, now))

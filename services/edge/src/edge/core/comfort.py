@@ -83,9 +83,9 @@ class Comfort:
         return now < self._disturbed_until + LISTEN_ON_FOR_S
 
     def hear(self, frame: bytes, now: float) -> None:
-        """Take what the caller says."""
+        """Take what the caller says, or said at `now`."""
         if is_loud(frame):
-            self._spoke_at = now
+            self._spoke_at = max(self._spoke_at, now)
 
     def next_deadline(self) -> float:
         """When the clip is due if nothing changes; infinity if it is not."""
