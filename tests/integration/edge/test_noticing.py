@@ -14,7 +14,7 @@ from common.messages.facts import EpochChanged, TurnEnded, TurnStarted
 from common.messages.heartbeat import Heartbeat
 from common.messages.offers import HandoverReason
 from edge.core.comfort import CLIP
-from edge.core.suspicion import Evidence
+from edge.core.evidence import Evidence
 from fakes.nats import NatsBinary
 from fakes.talker import talking
 from fakes.talker_process import talker_process

@@ -14,8 +14,9 @@ from typing import Literal, TypeVar, assert_never
 
 from common.messages.commands import EndReason
 from common.messages.offers import PLANNED, HandoverReason
-from edge.core import arbiter as arbitration
-from edge.core.arbiter import Arbiter, Talker
+from edge.core import arbitration
+from edge.core.arbiter import QUIET_WITHIN_S, Arbiter
+from edge.core.arbitration import Talker
 from edge.core.past import Past
 
 T = TypeVar("T")
@@ -446,7 +447,7 @@ class World:
                 assert before is None or talker.epoch > before.epoch, "epochs went down"
                 assert has_waited or talker not in call.waiting, "nobody tells the talker that its moment has come"
                 is_in_time = reason not in PLANNED or before is None or call.is_quiet
-                assert is_in_time or waited_s >= arbitration.QUIET_WITHIN_S, "a planned change interrupted somebody"
+                assert is_in_time or waited_s >= QUIET_WITHIN_S, "a planned change interrupted somebody"
                 call.took_on.add(talker)
             case arbitration.EndCall(EndReason.MOVED):
                 assert before not in call.released, "the call goes on elsewhere, but its talker was sent away"

@@ -6,7 +6,7 @@ from typing import cast
 from common.audio import Kind, RawRecord
 from common.bus.batcher import Batcher
 from edge.caller_audio import CallerAudio
-from edge.core.arbiter import Talker
+from edge.core.arbitration import Talker
 from edge.core.clock import LegClock
 
 

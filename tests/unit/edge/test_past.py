@@ -7,7 +7,7 @@ import pytest
 from common.messages.commands import EndReason
 from common.messages.facts import AgentSaid, AnyFact, CallEnded, CallerSaid, CallStarted, EpochChanged, TurnEnded
 from common.messages.offers import HandoverReason
-from edge.core.arbiter import Talker
+from edge.core.arbitration import Talker
 from edge.core.past import Past
 
 

@@ -2,12 +2,7 @@
 
 import pytest
 
-from edge.core.suspicion import (
-    ANSWER_WITHIN_S,
-    FORGOTTEN_AFTER_S,
-    HELD_AT_MOST_S,
-    QUIET_AFTER_S,
-    SETTLES_WITHIN_S,
+from edge.core.evidence import (
     BusAnswered,
     BusChanged,
     Command,
@@ -22,8 +17,15 @@ from edge.core.suspicion import (
     Resume,
     SaidFarewell,
     ShowedLife,
-    Suspicion,
     Tick,
+)
+from edge.core.suspicion import (
+    ANSWER_WITHIN_S,
+    FORGOTTEN_AFTER_S,
+    HELD_AT_MOST_S,
+    QUIET_AFTER_S,
+    SETTLES_WITHIN_S,
+    Suspicion,
 )
 
 NOTICED_WITHIN_S = QUIET_AFTER_S + 2 * ANSWER_WITHIN_S

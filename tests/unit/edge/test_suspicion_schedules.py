@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.suspicion import (
-    FORGOTTEN_AFTER_S,
-    HELD_AT_MOST_S,
-    LAG_S,
+from edge.core.evidence import (
     BusAnswered,
     BusChanged,
     DeclareLost,
@@ -24,9 +21,9 @@ from edge.core.suspicion import (
     Resume,
     SaidFarewell,
     ShowedLife,
-    Suspicion,
     Tick,
 )
+from edge.core.suspicion import FORGOTTEN_AFTER_S, HELD_AT_MOST_S, LAG_S, Suspicion
 
 SPARSE_S = 0.35
 JITTER_S = 0.002

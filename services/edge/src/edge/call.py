@@ -8,7 +8,8 @@ from common.bus.connection import Bus
 from common.bus.facts import FactWriter
 from common.profile import AgentProfile
 from edge.conversation import CallMemory
-from edge.core.arbiter import REATTACH_WITHIN_S, Talker
+from edge.core.arbiter import REATTACH_WITHIN_S
+from edge.core.arbitration import Talker
 from edge.registry import Registry
 
 

@@ -7,7 +7,7 @@ from common.audio import Kind
 from common.bus.batcher import Batcher
 from common.bus.connection import BEFORE_A_FAULT_S
 from common.pcmu import BYTES_PER_MS, FRAME_BYTES
-from edge.core.arbiter import Talker
+from edge.core.arbitration import Talker
 from edge.core.clock import LegClock
 from edge.core.ring import CallerRing
 

@@ -27,12 +27,12 @@ from edge import telling
 from edge.call import Before, Caller, Surroundings
 from edge.caller_audio import CallerAudio
 from edge.conversation import CallMemory
-from edge.core import arbiter as arbitration
-from edge.core import comfort
-from edge.core.arbiter import Arbiter, Talker
+from edge.core import arbitration
+from edge.core.arbiter import Arbiter
+from edge.core.arbitration import Talker
 from edge.core.clock import LegClock
-from edge.core.comfort import Comfort, Line
 from edge.core.turn_taking import TurnTaking
+from edge.cover import Cover
 from edge.legs.port import Leg
 from edge.registry import CallEntry
 from edge.talker_link import TalkerLink
@@ -65,21 +65,19 @@ class CallSession:
         self._clock = LegClock(before.clock_ms if before else 0)
         self._audio = CallerAudio(ids.call_key(caller.call_id), self._clock, around.audio)
         self._turns = TurnTaking()
-        self._comfort = Comfort(now, has_begun=before is not None)
         left_s = caller.profile.limits.max_call_s - self._clock.at(now) / 1000
         self._arbiter = Arbiter(now, left_s, before.last_epoch if before else 0, around.reattach_within_s)
         self._link = TalkerLink(around.bus, around.edge_id, caller.call_id, around.choose_talker)
         self._started_at = before.started_at if before else telling.wall_clock()
         self._end: EndReason | None = None
         self._is_quiet = False
-        self._missed_since: float | None = None
-        """The last sign of life of the talker that was lost."""
         self._move_by = math.inf
         self._wake = asyncio.Event()
         self._sleeps_until = -math.inf
         self._tasks: asyncio.TaskGroup | None = None
         model = caller.profile.model or "default"
         self._voice = AgentVoice(caller.call_id, model, leg, self._clock, self._tell, is_new_call=before is None)
+        self._cover = Cover(around, self._clock, self._audio, self._voice, has_begun=before is not None)
 
     # --- the life of the call -------------------------------------------------------------------------------------
 
@@ -113,19 +111,14 @@ class CallSession:
         self._sleeps_until = -math.inf
 
     def _own_deadline(self) -> float:
-        return math.inf if self.is_legless else min(self._comfort.next_deadline(), self._move_by)
+        return math.inf if self.is_legless else min(self._cover.next_deadline(), self._move_by)
 
     def _on_time(self) -> None:
-        now = time.monotonic()
         if self.is_legless or self._arbiter.is_over:
             return
-        if self._comfort.listens(now) and now >= self._comfort.next_deadline():
-            self._hear_again(now)
-        if self._comfort.is_due(now):
-            metrics.COMFORT_CLIPS.inc()
-            self._voice.play_local(comfort.CLIP)
+        if self._cover.play_if_due():
             self._refresh()
-        if now >= self._move_by:
+        if time.monotonic() >= self._move_by:
             self._move()
 
     async def _conclude(self) -> dict[str, Any] | None:
@@ -157,8 +150,7 @@ class CallSession:
         """One frame of the caller."""
         now = time.monotonic()
         self._audio.on_frame(timestamp_ms, pcmu, now)
-        if self._comfort.listens(now):
-            self._comfort.hear(pcmu, now)
+        if self._cover.hear(pcmu, now):
             self._wake_in_time()
 
     def on_mark(self, name: str) -> None:
@@ -244,7 +236,7 @@ class CallSession:
     def on_talker_gone(self, talker_id: str) -> None:
         """The process is known to be dead or away."""
         if self._talks(talker_id):
-            self._missed_since = self._around.missed_since(talker_id)
+            self._cover.talker_lost(talker_id)
         self._feed(arbitration.TalkerGone(talker_id))
 
     def on_talker_denies(self, talker_id: str, epoch: int) -> None:
@@ -413,34 +405,12 @@ class CallSession:
         if quiet and self._move_by < math.inf:
             self._move()
             return
-        voice, turns = self._voice, self._turns
-        line = Line(
-            is_silent=voice.is_silent,
-            is_talker_reachable=self._is_talker_reachable(),
-            missed_since=self._talker_missed_since(),
-            awaited_since=turns.awaited_since,
-            is_mid_turn=voice.is_mid_turn,
-        )
-        self._comfort.feed(line, time.monotonic())
+        self._cover.look(self._arbiter.current, self._turns.awaited_since)
         self._wake_in_time()
-
-    def _hear_again(self, now: float) -> None:
-        """What was said right before the talker was lost; looked at only when the clip seems due."""
-        since_ms = self._clock.at(now) - round(comfort.ANSWER_AFTER_S * 1000)
-        for at_ms, frame in self._audio.frames_since(since_ms):
-            self._comfort.hear(frame, self._clock.moment(at_ms, now))
 
     def _wake_in_time(self) -> None:
         if self._own_deadline() < self._sleeps_until:
             self._wake.set()
-
-    def _is_talker_reachable(self) -> bool:
-        current = self._arbiter.current
-        return current is not None and self._around.bus.is_connected and not self._around.is_held(current.talker_id)
-
-    def _talker_missed_since(self) -> float | None:
-        current = self._arbiter.current
-        return self._missed_since if current is None else self._around.missed_since(current.talker_id)
 
     def look_again(self) -> None:
         """Talkers are missed, or no longer."""

@@ -10,7 +10,7 @@ from common.messages.base import Message, decode_as
 from common.messages.commands import Adopt, Adopted, CutOver, Digits, Release, TakeOver
 from common.messages.offers import Accepted, HandoverReason, Offer, OfferAnswer
 from common.profile import AgentProfile
-from edge.core.arbiter import OfferAccepted, OfferFailed, Talker
+from edge.core.arbitration import OfferAccepted, OfferFailed, Talker
 
 OFFER_WITHIN_S: Final = 0.15
 """A talker may have frozen a moment ago, so an unanswered offer soon goes to another."""

@@ -7,7 +7,7 @@ from common.messages.commands import EndReason, LeftOver
 from common.messages.facts import AgentSaid, CallEnded, CallStarted, EpochChanged, LegReattached
 from edge.call import Caller
 from edge.conversation import CallMemory
-from edge.core.arbiter import CutOver
+from edge.core.arbitration import CutOver
 
 
 def wall_clock() -> str:

@@ -12,8 +12,9 @@ from common import logs, metrics, subjects
 from common.bus.connection import Bus, has_no_responders
 from common.messages.commands import NotTalking, Ping
 from common.messages.heartbeat import Heartbeat
-from edge.core import suspicion
+from edge.core import evidence
 from edge.core.fleet import Fleet
+from edge.core.suspicion import Suspicion
 
 log = logs.get("watch")
 
@@ -55,7 +56,7 @@ class TalkerWatch:
         self._edge_id = edge_id
         self._news = news
         self._fleet = Fleet(SystemRandom())
-        self._suspicion = suspicion.Suspicion()
+        self._suspicion = Suspicion()
         self._was_bus_well = True
         self._bus_event_at = 0.0
         self._missed: frozenset[str] = frozenset()
@@ -92,7 +93,7 @@ class TalkerWatch:
         while True:
             due = min(time.monotonic() + _LOOK_EVERY_S, self._suspicion.next_deadline() or float("inf"))
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self._feed(suspicion.Tick(max(0.0, time.monotonic() - due)))
+            self._feed(evidence.Tick(max(0.0, time.monotonic() - due)))
             to_probe, self._to_probe = self._to_probe, []
             for talker_id in to_probe:
                 await self._probe(talker_id)
@@ -110,22 +111,22 @@ class TalkerWatch:
     def _on_heartbeat(self, message: Msg) -> None:
         heartbeat = Heartbeat.decode(message.data)
         if heartbeat.is_farewell:
-            self._feed(suspicion.SaidFarewell(heartbeat.process_id))
+            self._feed(evidence.SaidFarewell(heartbeat.process_id))
         else:
             self._fleet.feed(heartbeat)
-            self._feed(suspicion.ShowedLife(heartbeat.process_id))
+            self._feed(evidence.ShowedLife(heartbeat.process_id))
             self._news.talker_alive(heartbeat.process_id)
 
     def _on_reply(self, message: Msg) -> None:
         """An answer to a probe, our own message to ourselves, or NATS: nobody takes this talker's messages."""
         talker_id = subjects.last_token(message.subject)
         if talker_id == self._edge_id:
-            self._feed(suspicion.BusAnswered())
+            self._feed(evidence.BusAnswered())
         elif has_no_responders(message):
             self._news.talker_unreached(talker_id)
-            self._feed(suspicion.NobodyThere(talker_id))
+            self._feed(evidence.NobodyThere(talker_id))
         else:
-            self._feed(suspicion.ShowedLife(talker_id))
+            self._feed(evidence.ShowedLife(talker_id))
             if len(message.data) > len(_RECEIPT):
                 self._news.talker_denies(talker_id, NotTalking.decode(message.data).calls)
 
@@ -134,11 +135,11 @@ class TalkerWatch:
         has_moved = self._bus.last_event_at != self._bus_event_at
         if has_moved or is_well != self._was_bus_well:
             self._was_bus_well, self._bus_event_at = is_well, self._bus.last_event_at
-            self._perform(self._suspicion.feed(suspicion.BusChanged(is_well, has_moved), now))
+            self._perform(self._suspicion.feed(evidence.BusChanged(is_well, has_moved), now))
 
     # --- performing -----------------------------------------------------------------------------------------------
 
-    def _feed(self, event: suspicion.Event) -> None:
+    def _feed(self, event: evidence.Event) -> None:
         now = time.monotonic()
         self._look_at_bus(now)
         self._perform(self._suspicion.feed(event, now))
@@ -146,28 +147,28 @@ class TalkerWatch:
             self._missed = self._suspicion.missed
             self._news.talkers_missed()
 
-    def _perform(self, commands: tuple[suspicion.Command, ...]) -> None:
+    def _perform(self, commands: tuple[evidence.Command, ...]) -> None:
         for command in commands:
             match command:
-                case suspicion.Probe(talker_id):
+                case evidence.Probe(talker_id):
                     self._to_probe.append(talker_id)
-                case suspicion.ProbeBus():
+                case evidence.ProbeBus():
                     self._to_probe.append(self._edge_id)
-                case suspicion.DeclareLost():
+                case evidence.DeclareLost():
                     self._give_up(command)
-                case suspicion.Hold(why):
+                case evidence.Hold(why):
                     metrics.TALKER_HOLDS.labels(why).inc()
                     log.warning("talkers are missed; holding", extra=logs.fields(why=why))
-                case suspicion.Resume():
+                case evidence.Resume():
                     log.info("talkers are no longer held")
                 case _:
                     assert_never(command)
 
-    def _give_up(self, command: suspicion.DeclareLost) -> None:
-        evidence = command.evidence
-        metrics.TALKERS_LOST.labels(evidence).inc()
-        if command.silent_s is not None and evidence is not suspicion.Evidence.FAREWELL:
+    def _give_up(self, command: evidence.DeclareLost) -> None:
+        why = command.evidence
+        metrics.TALKERS_LOST.labels(why).inc()
+        if command.silent_s is not None and why is not evidence.Evidence.FAREWELL:
             metrics.TALKER_NOTICE.observe(command.silent_s)
-        log.warning("talker is gone", extra=logs.fields(talker=command.talker_id, evidence=evidence))
+        log.warning("talker is gone", extra=logs.fields(talker=command.talker_id, evidence=why))
         self._fleet.drop(command.talker_id)
         self._news.talker_gone(command.talker_id)

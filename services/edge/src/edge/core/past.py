@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from common.messages.facts import AnyFact, EpochChanged
 from edge.conversation import CallMemory
-from edge.core.arbiter import Talker
+from edge.core.arbitration import Talker
 
 
 class Past:
