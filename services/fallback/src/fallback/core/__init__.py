@@ -1,0 +1,1 @@
+"""The decisions of the fallback service, without any I/O."""
