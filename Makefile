@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-MEMBERS := libs/common libs/simulators libs/cli libs/talker services/edge services/realtime_worker
-DISTS   := trunkline-common trunkline-simulators trunkline-cli trunkline-talker trunkline-edge trunkline-realtime-worker
+MEMBERS := libs/common libs/simulators libs/cli libs/talker services/edge services/realtime_worker services/fallback
+DISTS   := trunkline-common trunkline-simulators trunkline-cli trunkline-talker trunkline-edge trunkline-realtime-worker trunkline-fallback
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
 LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 \
 	--quiet $(addprefix --no-emit-package ,$(DISTS))

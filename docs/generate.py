@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from common.fsm import mermaid
+from common.messages.breaker import BreakerState
 from edge.core import arbiter, suspicion
+from fallback.core import breaker
 from talker.core import floor, phase
 
 GENERATED = Path(__file__).parent / "generated"
@@ -48,6 +50,12 @@ MACHINES = (
         "Whose move it is in one speech session",
         floor.FLOOR,
         floor.Floor.QUIET,
+    ),
+    Drawn(
+        "fallback.core.breaker.TABLE",
+        "The breaker of one provider and model",
+        breaker.TABLE,
+        BreakerState.CLOSED,
     ),
 )
 

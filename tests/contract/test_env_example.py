@@ -10,10 +10,11 @@ from pydantic.fields import FieldInfo
 
 from common.settings import ServiceSettings
 from edge.settings import EdgeSettings
+from fallback.settings import FallbackSettings
 from realtime_worker.settings import RealtimeWorkerSettings
 
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
-SERVICES: tuple[type[ServiceSettings], ...] = (EdgeSettings, RealtimeWorkerSettings)
+SERVICES: tuple[type[ServiceSettings], ...] = (EdgeSettings, RealtimeWorkerSettings, FallbackSettings)
 FIELDS = {name.upper(): field for service in SERVICES for name, field in service.model_fields.items()}
 ENTRIES = {
     name: (is_default == "#", value, comment)

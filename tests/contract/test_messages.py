@@ -8,8 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from common.conversation import ToolTurn, Turn
-from common.messages import commands, facts, heartbeat, instructions, offers, outcome
+from common.messages import breaker, commands, facts, heartbeat, instructions, offers, outcome
 from common.messages.base import Message, decode_as
+from common.messages.breaker import BreakerMode, BreakerStanding, BreakerState, TripReason
 from common.messages.commands import EndReason
 from common.messages.offers import HandoverReason
 from common.profile import AgentProfile, Limits, SemanticVad, Sentences, Transcription, TransferToHuman
@@ -54,6 +55,20 @@ TOOL = ToolTurn(
 
 _CALL: dict[str, Any] = {"call_id": "CA1", "epoch": 2}
 _FACT: dict[str, Any] = {**_CALL, "fact_id": "fact-1", "at_ms": 5_000}
+
+STANDING = BreakerStanding(
+    provider="openai",
+    model="gpt-realtime-2.1",
+    state=BreakerState.RAMPING,
+    mode=BreakerMode.AUTO,
+    share=0.25,
+    reason=TripReason.FAILURES,
+    attempts=12,
+    failures=7,
+    connects_failed_in_a_row=2,
+    ready_p95_ms=3_100,
+    changed_at="2026-11-20T13:24:39+00:00",
+)
 
 CUT = commands.CutOver(
     is_granted=True,
@@ -113,6 +128,12 @@ EXAMPLES: tuple[Message, ...] = (
         host="pod-1",
         pid=41,
     ),
+    STANDING,
+    breaker.BreakerStandings(replica_id="fallback-1", standings=(STANDING,)),
+    breaker.BreakerOrder(provider="openai", model="gpt-realtime-2.1", mode=BreakerMode.CLOSED),
+    breaker.BreakersAsked(),
+    breaker.ProbeSession(model="gpt-realtime-2.1"),
+    breaker.SessionProbed(talker_id="worker-1", error_code="deadline", latency_ms=3_000),
     outcome.Outcome(
         talker_id="worker-1",
         model="gpt-realtime-2.1",
@@ -170,6 +191,7 @@ EXAMPLES: tuple[Message, ...] = (
         output_audio_tokens=6,
     ),
     facts.CallEnded(**_FACT, reason=EndReason.CALLER_HANGUP, duration_ms=62_000),
+    facts.BreakerChanged(**_FACT, standing=STANDING),
     CallEntry(
         edge_id="edge-1",
         state="ended",
@@ -196,6 +218,7 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
     ),
     "TalkersCommand": (commands.TalkersCommand, frozenset({"WhoTalks", "CatchUp"})),
     "OfferAnswer": (offers.OfferAnswer, frozenset({"Accepted", "Refused"})),
+    "BreakerCommand": (breaker.BreakerCommand, frozenset({"BreakerOrder", "BreakersAsked"})),
     "Fact": (
         facts.Fact,
         frozenset(
@@ -215,6 +238,7 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
                 "CallbackWanted",
                 "UsageReported",
                 "CallEnded",
+                "BreakerChanged",
             }
         ),
     ),
@@ -262,7 +286,7 @@ def _subclasses(cls: type[Message]) -> set[type[Message]]:
 
 
 def test_every_message_there_is_has_its_golden_file_and_no_file_is_left_over() -> None:
-    ours = ("common.", "edge.", "realtime_worker.")
+    ours = ("common.", "edge.", "realtime_worker.", "fallback.")
     defined = {each.__name__ for each in _subclasses(Message) if each.__module__.startswith(ours)}
     public = {name for name in defined if not name.startswith("_")}
     assert {_name(message) for message in EXAMPLES} == public

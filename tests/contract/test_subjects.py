@@ -14,6 +14,7 @@ TABLE: dict[str, str] = {
     subjects.offer("realtime"): "trunk.v1.offer.realtime",
     subjects.offer("fallback"): "trunk.v1.offer.fallback",
     subjects.offer_to("realtime", "worker-1"): "trunk.v1.offer.realtime.worker-1",
+    subjects.probe("realtime"): "trunk.v1.probe.realtime",
     subjects.talker("worker-1"): "trunk.v1.talker.worker-1",
     subjects.edge("edge-1"): "trunk.v1.edge.edge-1",
     subjects.heartbeat("realtime_worker", "worker-1"): "trunk.v1.heartbeat.realtime_worker.worker-1",
@@ -27,6 +28,8 @@ TABLE: dict[str, str] = {
     subjects.ALL_OUTCOMES: "trunk.v1.outcome.*",
     subjects.ALL_EDGES: "trunk.v1.edges",
     subjects.ALL_TALKERS: "trunk.v1.talkers",
+    subjects.ALL_BREAKERS: "trunk.v1.breakers",
+    subjects.BREAKER_ORDERS: "trunk.v1.breakers.orders",
 }
 
 
@@ -56,16 +59,26 @@ def test_every_subject_there_is_stands_in_the_table() -> None:
         "offer",
         "offer_to",
         "outcome",
+        "probe",
         "talker",
         "undelivered",
         "undelivered_to_any",
     }
-    assert constants == {"ALL_EDGES", "ALL_FACTS", "ALL_HEARTBEATS", "ALL_INSTRUCTIONS", "ALL_OUTCOMES", "ALL_TALKERS"}
+    assert constants == {
+        "ALL_BREAKERS",
+        "ALL_EDGES",
+        "ALL_FACTS",
+        "ALL_HEARTBEATS",
+        "ALL_INSTRUCTIONS",
+        "ALL_OUTCOMES",
+        "ALL_TALKERS",
+    }
 
 
 def test_streams_and_buckets_keep_their_names() -> None:
     assert (subjects.FACTS_STREAM, subjects.INSTRUCTIONS_STREAM) == ("FACTS", "INSTRUCTIONS")
     assert (subjects.CALLS_BUCKET, subjects.NONCES_BUCKET) == ("calls", "nonces")
+    assert (subjects.CONTROL_BUCKET, subjects.LEASES_BUCKET) == ("control", "leases")
 
 
 @pytest.mark.parametrize(

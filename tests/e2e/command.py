@@ -13,8 +13,23 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).parents[2]
-SERVICE_PREFIXES = ("EDGE_", "TWILIO_", "PUBLIC_BASE_URL", "REALTIME_WORKER_", "OPENAI_", "NATS_URL", "LOG_")
-ANY_PORTS = {"EDGE_HOST": "127.0.0.1", "EDGE_PORT": "0", "EDGE_OPS_PORT": "0", "REALTIME_WORKER_OPS_PORT": "0"}
+SERVICE_PREFIXES = (
+    "EDGE_",
+    "TWILIO_",
+    "PUBLIC_BASE_URL",
+    "REALTIME_WORKER_",
+    "OPENAI_",
+    "FALLBACK_",
+    "NATS_URL",
+    "LOG_",
+)
+ANY_PORTS = {
+    "EDGE_HOST": "127.0.0.1",
+    "EDGE_PORT": "0",
+    "EDGE_OPS_PORT": "0",
+    "REALTIME_WORKER_OPS_PORT": "0",
+    "FALLBACK_OPS_PORT": "0",
+}
 
 Event = dict[str, Any]
 

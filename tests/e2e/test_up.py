@@ -66,7 +66,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
         await stack.until(lambda event: event in stack.events[restarted_at:] and event["event"] == "ready")
 
         children = stack.children
-        assert len(children) == 6
+        assert len(children) == 7
         stack.process.send_signal(signal.SIGINT)
         assert await stack.ended() == 0
         assert gone(children)
@@ -75,6 +75,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
             "edge-2",
             "worker-1",
             "worker-2",
+            "fallback-1",
             "model-simulator",
             "nats",
         ]

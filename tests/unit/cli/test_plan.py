@@ -36,7 +36,7 @@ def test_a_local_stack_brings_nats_and_a_model() -> None:
 
 def test_a_real_stack_is_services_alone() -> None:
     stack = made(REAL)
-    assert [one.name for one in stack.specs] == ["worker-1", "edge-1"]
+    assert [one.name for one in stack.specs] == ["worker-1", "edge-1", "fallback-1"]
     assert stack.nats_url == "nats://bus:4222"
 
 

@@ -5,6 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from common.messages import facts
+from common.messages.breaker import BreakerMode, BreakerStanding, BreakerState
 from common.messages.commands import EndReason
 from common.messages.facts import AnyFact
 from common.messages.offers import HandoverReason
@@ -87,10 +88,12 @@ def test_a_fact_is_one_line(fact: AnyFact, actor: Actor, text: str) -> None:
     assert text in line.text
 
 
+OPEN = BreakerStanding(provider="openai", model="m", state=BreakerState.OPEN, mode=BreakerMode.AUTO, share=0)
 UNSHOWN: list[AnyFact] = [
     facts.UsageReported(**CALL, response_id="r", model="m"),
     facts.TurnEnded(**CALL, item_id="i", end_ms=9),
     facts.ToolReturned(**CALL, tool_call_id="c", output="what the tool says may be private"),
+    facts.BreakerChanged(call_id=facts.FLEET, standing=OPEN),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from trunkline.commands.breaker import breaker
 from trunkline.commands.call import call
 from trunkline.commands.calls import calls
 from trunkline.commands.demo import demo
@@ -18,5 +19,5 @@ def cli() -> None:
     """Run Trunkline on this machine, call it, look at it."""
 
 
-for command in (up, call, calls, ps, drain, handover, demo, doctor):
+for command in (up, call, calls, ps, drain, handover, breaker, demo, doctor):
     cli.add_command(command)

@@ -85,6 +85,23 @@ WARM_SESSIONS = Gauge("trunkline_warm_sessions", "Speech sessions opened ahead o
 PROVIDER_CONNECTS = Counter("trunkline_provider_connect", "Attempts to open a speech session", ["provider", "result"])
 PROVIDER_ERRORS = Counter("trunkline_provider_errors", "Error events and failed responses", ["provider", "code"])
 PROVIDER_CLOSES = Counter("trunkline_provider_ws_closes", "Speech sockets closed by the provider", ["provider", "code"])
+PROVIDER_OUTCOMES = Counter(
+    "trunkline_provider_outcomes",
+    "Attempts at a provider by what they say of it, as the fallback service hears of them",
+    ["provider", "attempt", "verdict"],
+)
+BREAKER_STATE = Gauge(
+    "trunkline_breaker_state",
+    "0 closed, 1 ramping, 2 half open, 3 open; of the deciding replica",
+    ["provider", "model"],
+)
+BREAKER_SHARE = Gauge(
+    "trunkline_breaker_share_ratio", "Share of new calls a provider may be given, 0 to 1", ["provider", "model"]
+)
+BREAKER_CHANGES = Counter(
+    "trunkline_breaker_changes", "Changes of a breaker's state", ["provider", "model", "state", "reason"]
+)
+BREAKER_DECIDING = Gauge("trunkline_breaker_deciding", "1 in the replica of the fallback service that decides")
 TOKENS = Counter("trunkline_tokens", "Tokens used", ["model", "kind", "dir"])
 
 # --- re-attachment --------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ FACTS_STREAM: Final = "FACTS"
 INSTRUCTIONS_STREAM: Final = "INSTRUCTIONS"
 CALLS_BUCKET: Final = "calls"
 NONCES_BUCKET: Final = "nonces"
+CONTROL_BUCKET: Final = "control"
+LEASES_BUCKET: Final = "leases"
 
 ALL_FACTS: Final = f"{PREFIX}.fact.*"
 ALL_INSTRUCTIONS: Final = f"{PREFIX}.instructions.*"
@@ -20,6 +22,10 @@ ALL_EDGES: Final = f"{PREFIX}.edges"
 """Questions to every edge; the one they concern answers."""
 ALL_TALKERS: Final = f"{PREFIX}.talkers"
 """Questions to every talker; those they concern answer."""
+ALL_BREAKERS: Final = f"{PREFIX}.breakers"
+"""How every breaker stands, said every second by the replica of the fallback service that decides."""
+BREAKER_ORDERS: Final = f"{PREFIX}.breakers.orders"
+"""Orders and questions of operators to that replica (request)."""
 
 
 def caller_audio(talker_id: str) -> str:
@@ -50,6 +56,11 @@ def offer(pool: Pool) -> str:
 def offer_to(pool: Pool, talker_id: str) -> str:
     """Edge to one talker it has chosen (request)."""
     return f"{PREFIX}.offer.{pool}.{talker_id}"
+
+
+def probe(pool: Pool) -> str:
+    """A session without a caller, please: to any member of a pool of talkers (request, queue group)."""
+    return f"{PREFIX}.probe.{pool}"
 
 
 def talker(talker_id: str) -> str:

@@ -11,6 +11,7 @@ from common.messages.offers import Offer
 from realtime_worker import connection
 from realtime_worker.backends.realtime.codec import RealtimeCodec, socket_url
 from realtime_worker.opening import Opener
+from realtime_worker.probing import Probing
 from realtime_worker.settings import RealtimeWorkerSettings
 from realtime_worker.warm_sessions import WarmSessions
 from talker.core.slots import Slots
@@ -72,7 +73,7 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
         batcher,
         facts,
         outcomes,
-        {"warm sessions": warm},
+        {"warm sessions": warm, "probing": Probing(bus, talker_id, opener)},
         settings.realtime_worker_drain_deadline_s,
     )
 

@@ -60,7 +60,7 @@ def line_of_fact(fact: AnyFact) -> Line | None:
         case facts.ConversationTrimmed():
             text = f"too long for a new session: the oldest {fact.omitted_turns} turns were left out"
             return Line(fact.at_ms, Actor.TROUBLE, text)
-        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported():
+        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported() | facts.BreakerChanged():
             return None
         case facts.CallEnded():
             why = str(fact.reason).replace("_", " ")

@@ -15,6 +15,8 @@ from common.settings import ServiceSettings, refuse_unknown
 from edge.profiles import load_profiles
 from edge.settings import PREFIX as EDGE_PREFIX
 from edge.settings import EdgeSettings
+from fallback.settings import PREFIX as FALLBACK_PREFIX
+from fallback.settings import FallbackSettings
 from realtime_worker.settings import PREFIX as WORKER_PREFIX
 from realtime_worker.settings import RealtimeWorkerSettings
 from trunkline.stack.environment import DEFAULT_EDGE_PORT, port_of
@@ -63,7 +65,11 @@ def nats_binary() -> Finding:
 def service_settings(values: Mapping[str, str]) -> list[Finding]:
     """Each service's own reading of the settings: wrong and misspelt ones."""
     filled = _STAND_IN | {name: value for name, value in values.items() if value}
-    services = (("edge", EDGE_PREFIX, EdgeSettings), ("worker", WORKER_PREFIX, RealtimeWorkerSettings))
+    services: tuple[tuple[str, str, type[ServiceSettings]], ...] = (
+        ("edge", EDGE_PREFIX, EdgeSettings),
+        ("worker", WORKER_PREFIX, RealtimeWorkerSettings),
+        ("fallback", FALLBACK_PREFIX, FallbackSettings),
+    )
     found = [_unreadable(about, prefix, cls, filled) for about, prefix, cls in services]
     return [each for each in found if each] or [Finding(Level.OK, "settings", "every service understands its own")]
 

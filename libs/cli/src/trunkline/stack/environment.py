@@ -14,6 +14,7 @@ from trunkline.stack.ports import free_port, is_free
 DEFAULT_EDGE_PORT: Final = 8080
 DEFAULT_EDGE_OPS_PORT: Final = 9101
 DEFAULT_WORKER_OPS_PORT: Final = 9102
+DEFAULT_FALLBACK_OPS_PORT: Final = 9103
 VOICE_PATH: Final = "/twilio/voice"
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from trunkline.stack.environment import (
     DEFAULT_EDGE_OPS_PORT,
+    DEFAULT_FALLBACK_OPS_PORT,
     DEFAULT_WORKER_OPS_PORT,
     StackEnvironment,
     port_of,
@@ -20,7 +21,8 @@ from trunkline.stack.supervision import Role
 NATS_SERVER: Final = Path(sys.executable).parent / "nats-server"
 _EDGE_PREFIXES: Final = ("EDGE_", "TWILIO_", "PUBLIC_BASE_URL")
 _WORKER_PREFIXES: Final = ("REALTIME_WORKER_", "OPENAI_")
-_SERVICE_PREFIXES: Final = _EDGE_PREFIXES + _WORKER_PREFIXES
+_FALLBACK_PREFIXES: Final = ("FALLBACK_",)
+_SERVICE_PREFIXES: Final = _EDGE_PREFIXES + _WORKER_PREFIXES + _FALLBACK_PREFIXES
 _SHARED: Final = ("NATS_URL", "LOG_LEVEL", "LOG_FORMAT")
 _SIMULATOR_KEY: Final = "sk-simulated-only-on-this-machine"
 
@@ -62,9 +64,11 @@ def make(environment: StackEnvironment, size: Size, directory: Path, model_scrip
     edge_ops = ops_ports(port_of(values, "EDGE_OPS_PORT", DEFAULT_EDGE_OPS_PORT), size.edges, taken)
     worker_base = port_of(values, "REALTIME_WORKER_OPS_PORT", DEFAULT_WORKER_OPS_PORT)
     worker_ops = ops_ports(worker_base, size.workers, (*taken, *edge_ops))
+    fallback_base = port_of(values, "FALLBACK_OPS_PORT", DEFAULT_FALLBACK_OPS_PORT)
+    (fallback_ops,) = ops_ports(fallback_base, 1, (*taken, *edge_ops, *worker_ops))
     workers = [_worker(index, port, values) for index, port in enumerate(worker_ops, 1)]
     edges = [_edge(index, port, values) for index, port in enumerate(edge_ops, 1)]
-    return Plan((*infrastructure, *workers, *edges), values["NATS_URL"])
+    return Plan((*infrastructure, *workers, *edges, _fallback(fallback_ops, values)), values["NATS_URL"])
 
 
 def _nats(port: int, directory: Path, values: Mapping[str, str]) -> ProcessSpec:
@@ -75,6 +79,12 @@ def _nats(port: int, directory: Path, values: Mapping[str, str]) -> ProcessSpec:
 def _model(port: int, script: Path, values: Mapping[str, str]) -> ProcessSpec:
     command = (sys.executable, "-m", "simulators.openai", "--port", str(port), "--script", str(script))
     return ProcessSpec("model-simulator", Role.INFRASTRUCTURE, command, _own(values, ()), TcpProbe(port))
+
+
+def _fallback(ops_port: int, values: Mapping[str, str]) -> ProcessSpec:
+    environment = _own(values, _FALLBACK_PREFIXES) | {"FALLBACK_OPS_PORT": str(ops_port)}
+    command = (sys.executable, "-m", "fallback")
+    return ProcessSpec("fallback-1", Role.FALLBACK, command, environment, HttpProbe(ops_port))
 
 
 def _worker(index: int, ops_port: int, values: Mapping[str, str]) -> ProcessSpec:

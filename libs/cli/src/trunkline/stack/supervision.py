@@ -26,13 +26,14 @@ class Role(StrEnum):
     INFRASTRUCTURE = "infrastructure"
     WORKER = "worker"
     EDGE = "edge"
+    FALLBACK = "fallback"
 
 
 _START_ORDER: Final[tuple[frozenset[Role], ...]] = (
     frozenset({Role.INFRASTRUCTURE}),
-    frozenset({Role.WORKER, Role.EDGE}),
+    frozenset({Role.WORKER, Role.EDGE, Role.FALLBACK}),
 )
-_STOP_ORDER: Final[tuple[Role, ...]] = (Role.EDGE, Role.WORKER, Role.INFRASTRUCTURE)
+_STOP_ORDER: Final[tuple[Role, ...]] = (Role.EDGE, Role.WORKER, Role.FALLBACK, Role.INFRASTRUCTURE)
 
 
 # --- what happened ----------------------------------------------------------------------------------------------------

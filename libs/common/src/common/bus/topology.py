@@ -13,6 +13,8 @@ from common.bus.connection import Bus
 
 log = logs.get("topology")
 
+LEASE_S: Final = 2.0
+"""How long a lease that is not renewed lasts (the bucket's age limit: renewing a key's own limit would lose it)."""
 _HOUR_S: Final = 3_600.0
 
 
@@ -42,10 +44,12 @@ def streams(replicas: int) -> tuple[StreamConfig, ...]:
 
 
 def buckets(replicas: int) -> tuple[KeyValueConfig, ...]:
-    """The registry of calls outlives the longest call; a nonce outlives its token."""
+    """The registry of calls outlives the longest call; a nonce its token; a lease is gone soon after its holder."""
     return (
         KeyValueConfig(bucket=subjects.CALLS_BUCKET, ttl=26 * _HOUR_S, max_bytes=256 * 1024**2, replicas=replicas),
         KeyValueConfig(bucket=subjects.NONCES_BUCKET, ttl=120.0, max_bytes=64 * 1024**2, replicas=replicas),
+        KeyValueConfig(bucket=subjects.CONTROL_BUCKET, max_bytes=16 * 1024**2, replicas=replicas),
+        KeyValueConfig(bucket=subjects.LEASES_BUCKET, ttl=LEASE_S, max_bytes=1024**2, replicas=replicas),
     )
 
 

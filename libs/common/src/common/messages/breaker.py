@@ -1,8 +1,9 @@
 """The state of a provider's breaker: what the fallback service tells the fleet and is told by operators."""
 
 from enum import StrEnum
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from common.messages.base import Message
 
@@ -55,3 +56,44 @@ class BreakerStanding(Message):
     ready_p95_ms: int = Field(0, ge=0)
     changed_at: str = ""
     """Wall clock of the last change, ISO 8601 UTC; for people only."""
+
+
+class BreakerStandings(Message):
+    """Every breaker of the fleet, said by the replica that decides; also its answer to an order or a question."""
+
+    replica_id: str
+    standings: tuple[BreakerStanding, ...] = ()
+
+
+class BreakerOrder(Message):
+    """An operator's word on one breaker."""
+
+    kind: Literal["order"] = "order"
+    provider: str
+    model: str
+    mode: BreakerMode
+
+
+class BreakersAsked(Message):
+    """How do the breakers stand?"""
+
+    kind: Literal["question"] = "question"
+
+
+BreakerCommand = TypeAdapter[BreakerOrder | BreakersAsked](
+    Annotated[BreakerOrder | BreakersAsked, Field(discriminator="kind")]
+)
+
+
+class ProbeSession(Message):
+    """Open a speech session of this model without a caller, and close it again."""
+
+    model: str = Field(min_length=1, max_length=200)
+
+
+class SessionProbed(Message):
+    """How that went. `error_code` is empty when it worked."""
+
+    talker_id: str
+    error_code: str = ""
+    latency_ms: int = Field(0, ge=0)

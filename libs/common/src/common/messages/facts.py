@@ -4,16 +4,19 @@ Times (`*_ms`) are milliseconds on the leg's media clock: since the caller's aud
 spoken words and numbers; they never go to logs or metrics.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
 from common.ids import new_id
 from common.messages.base import Message
+from common.messages.breaker import BreakerStanding
 from common.messages.commands import EndReason
 from common.messages.offers import HandoverReason
 
 LegKind = Literal["twilio", "sip", "browser", "openai_sip"]
+FLEET: Final = "fleet"
+"""The `call_id` of facts that concern no call."""
 
 
 class _Fact(Message):
@@ -173,6 +176,13 @@ class CallEnded(_Fact):
     duration_ms: int = Field(ge=0)
 
 
+class BreakerChanged(_Fact):
+    """A provider's breaker stands otherwise than before. Of no call: `call_id` is `FLEET`."""
+
+    type: Literal["breaker_changed"] = "breaker_changed"
+    standing: BreakerStanding
+
+
 AnyFact = (
     CallStarted
     | EpochChanged
@@ -189,6 +199,7 @@ AnyFact = (
     | UsageReported
     | CallbackWanted
     | CallEnded
+    | BreakerChanged
 )
 
 Fact = TypeAdapter[AnyFact](Annotated[AnyFact, Field(discriminator="type")])

@@ -101,7 +101,7 @@ Command: TypeAlias = Probe | Changed
 
 
 class Breaker:
-    """Feed it every event with the time (monotonic seconds), and a `Tick` every second or faster; do what it answers."""
+    """Feed it every event with the time (monotonic seconds), and a `Tick` every second at least; do as it says."""
 
     def __init__(self, thresholds: Thresholds, jitter: Callable[[], float]) -> None:
         """`jitter` yields factors near 1, so that many breakers do not retry at the same moment."""

@@ -13,7 +13,7 @@ class Verdict(Enum):
     WORKED = auto()
     FAILED = auto()
     NEITHER = auto()
-    """It limits our rate, or we did something wrong: no other provider would help, and no caller would be better off."""
+    """It limits our rate, or we did something wrong: that is no outage."""
 
 
 _BY_CODE: Final = {
