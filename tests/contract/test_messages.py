@@ -132,7 +132,7 @@ EXAMPLES: tuple[Message, ...] = (
     breaker.BreakerStandings(replica_id="fallback-1", standings=(STANDING,)),
     breaker.BreakerOrder(provider="openai", model="gpt-realtime-2.1", mode=BreakerMode.CLOSED),
     breaker.BreakersAsked(),
-    breaker.ProbeSession(model="gpt-realtime-2.1"),
+    breaker.ProbeSession(provider="openai", model="gpt-realtime-2.1"),
     breaker.SessionProbed(talker_id="worker-1", error_code="deadline", latency_ms=3_000),
     outcome.Outcome(
         talker_id="worker-1",

@@ -83,7 +83,7 @@ async def test_it_comes_back_through_probes_and_a_ramp(nats_url: str) -> None:
         shares = [share for state, share in told if state == "ramping"]
         assert shares == sorted(set(shares))
         assert set(shares) <= {0.1, 0.25, 0.5, 1.0}
-        assert [probe.model for probe in on.probed] == [MODEL] * 5
+        assert [(probe.provider, probe.model) for probe in on.probed] == [("openai", MODEL)] * 5
 
 
 @pytest.mark.parametrize("probe_error", ["unavailable", None])

@@ -11,7 +11,7 @@ MODEL = "gpt-realtime-2.1"
 
 
 async def probed(on: Stage) -> SessionProbed:
-    question = ProbeSession(model=MODEL).encode()
+    question = ProbeSession(provider="openai", model=MODEL).encode()
     return SessionProbed.decode((await on.edge.client.request(subjects.probe("realtime"), question, timeout=10)).data)
 
 
@@ -35,7 +35,7 @@ async def test_a_probe_of_a_provider_that_refuses_says_why(stage: Stages) -> Non
 
 async def test_a_crowd_of_probes_is_not_passed_on(stage: Stages) -> None:
     async with stage() as on:
-        question = ProbeSession(model=MODEL).encode()
+        question = ProbeSession(provider="openai", model=MODEL).encode()
         for _ in range(50):
             await on.edge.client.publish(subjects.probe("realtime"), question, reply="nobody.waits")
         await on.edge.client.publish(subjects.probe("realtime"), b"{}", reply="nobody.waits")

@@ -85,6 +85,7 @@ WARM_SESSIONS = Gauge("trunkline_warm_sessions", "Speech sessions opened ahead o
 PROVIDER_CONNECTS = Counter("trunkline_provider_connect", "Attempts to open a speech session", ["provider", "result"])
 PROVIDER_ERRORS = Counter("trunkline_provider_errors", "Error events and failed responses", ["provider", "code"])
 PROVIDER_CLOSES = Counter("trunkline_provider_ws_closes", "Speech sockets closed by the provider", ["provider", "code"])
+CALLS_BY_LEVEL = Gauge("trunkline_service_level_calls", "Calls this process talks in, by service level", ["level"])
 PROVIDER_OUTCOMES = Counter(
     "trunkline_provider_outcomes",
     "Attempts at a provider by what they say of it, as the fallback service hears of them",

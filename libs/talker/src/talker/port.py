@@ -311,9 +311,12 @@ class Opened:
     """A speech session that is this agent and knows nothing of the call yet."""
 
     speech: Speech
+    model: str
     answers_by_itself: bool
     is_warm: bool
     open_s: float
+    service_level: int = 0
+    """0: at the first endpoint there is; 1: at another (`design.md`, section 8)."""
 
 
 OpenSpeech: TypeAlias = Callable[[Offer, str], Awaitable[Opened]]

@@ -132,7 +132,14 @@ class CallSession:
     async def _talk(self, opened: Opened) -> None:
         if self._over.is_set():
             return
-        self._speech = opened.speech
+        self._speech, self._model = opened.speech, opened.model
+        metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").inc()
+        try:
+            await self._converse(opened)
+        finally:
+            metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").dec()
+
+    async def _converse(self, opened: Opened) -> None:
         able = opened.speech.capabilities
         subject = Subject(
             self.call_id, self.epoch, self._model, self._offer.profile, able.supports_truncate, able.answers_checks
@@ -281,7 +288,7 @@ class CallSession:
     ) -> None:
         match note:
             case ReportResponse(error_code, latency_s):
-                self._around.outcomes.responded(self._model, error_code, latency_s)
+                self._around.outcomes.responded(self._speech.provider, self._model, error_code, latency_s)
             case NoteFirstAudio(seconds):
                 metrics.FIRST_AUDIO.labels(self._model).observe(seconds)
             case NoteBargeIn(stop_s):

@@ -206,7 +206,7 @@ class Breakers:
         """A worker opens the session: it has the key, and its way to the provider is the one callers would go."""
         is_ok = False
         try:
-            question = ProbeSession(model=key[1])
+            question = ProbeSession(provider=key[0], model=key[1])
             answer = await self._bus.request(subjects.probe("realtime"), question.encode(), self._limits.probe_within_s)
             probed = SessionProbed.decode(answer)
             is_ok = not probed.error_code

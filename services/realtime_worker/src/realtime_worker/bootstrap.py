@@ -10,15 +10,15 @@ from common.bus.facts import FactWriter
 from common.messages.offers import Offer
 from realtime_worker import connection
 from realtime_worker.backends.realtime.codec import RealtimeCodec, socket_url
+from realtime_worker.endpoints import Endpoint, Endpoints
 from realtime_worker.opening import Opener
 from realtime_worker.probing import Probing
-from realtime_worker.settings import RealtimeWorkerSettings
+from realtime_worker.settings import EndpointSetting, RealtimeWorkerSettings
 from realtime_worker.warm_sessions import WarmSessions
 from talker.core.slots import Slots
 from talker.core.subject import Patience
 from talker.edge_link import EdgeLink
 from talker.outcomes import Outcomes
-from talker.port import Opened
 from talker.service import TalkerService
 from talker.session import Around, CallSession
 from talker.switchboard import Switchboard
@@ -31,28 +31,22 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
     """A worker that has not started."""
     talker_id = ids.new_id("worker")
     bus = Bus(settings.nats_servers, talker_id)
-    base_url, key = settings.openai_base_url, settings.openai_api_key.get_secret_value()
-    outcomes = Outcomes(bus, RealtimeCodec.provider, talker_id)
-    opener = Opener(
-        lambda: RealtimeCodec(base_url, key),
-        connection.tls_for(socket_url(base_url)),
-        outcomes,
-        settings.realtime_worker_open_timeout_s,
-    )
+    outcomes = Outcomes(bus, talker_id)
+    places = [_endpoint(each, outcomes, settings.realtime_worker_open_timeout_s) for each in settings.endpoints()]
     model = settings.realtime_worker_model
-    warm = WarmSessions(opener, model, settings.realtime_worker_warm_sessions, settings.realtime_worker_warm_max_age_s)
+    warm = WarmSessions(
+        places[0].opener, model, settings.realtime_worker_warm_sessions, settings.realtime_worker_warm_max_age_s
+    )
     batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
     facts = FactWriter(bus)
 
-    async def open_speech(offer: Offer, model: str) -> Opened:
-        return await opener.for_call(offer, model, warm.take(model))
-
+    endpoints = Endpoints(bus, places, warm)
     around = Around(
         talker_id=talker_id,
         default_model=model,
         patience=_patience(settings),
         max_age_s=lambda: settings.realtime_worker_session_max_age_s * random.uniform(0.95, 1.0),  # noqa: S311
-        open_speech=open_speech,
+        open_speech=endpoints.open,
         batcher=batcher,
         facts=facts,
         outcomes=outcomes,
@@ -73,9 +67,16 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
         batcher,
         facts,
         outcomes,
-        {"warm sessions": warm, "probing": Probing(bus, talker_id, opener)},
+        {"warm sessions": warm, "endpoints": endpoints, "probing": Probing(bus, talker_id, endpoints)},
         settings.realtime_worker_drain_deadline_s,
     )
+
+
+def _endpoint(given: EndpointSetting, outcomes: Outcomes, timeout_s: float) -> Endpoint:
+    key = given.api_key.get_secret_value()
+    tls = connection.tls_for(socket_url(given.base_url))
+    opener = Opener(lambda: RealtimeCodec(given.base_url, key, given.name), tls, outcomes, timeout_s)
+    return Endpoint(given.name, opener, given.model)
 
 
 def _patience(settings: RealtimeWorkerSettings) -> Patience:

@@ -44,13 +44,13 @@ class Opener:
         started = time.monotonic()
         agent = Configure(offer.profile, answers_by_itself=offer.reason is HandoverReason.START)
         if warm is not None and await self._warmed(warm, agent):
-            return Opened(warm, agent.answers_by_itself, is_warm=True, open_s=time.monotonic() - started)
+            return Opened(warm, model, agent.answers_by_itself, is_warm=True, open_s=time.monotonic() - started)
         async with self._attempt(model) as speech:
             await speech.connect(model, self._tls, self._timeout_s)
             await speech.configure(agent)
         open_s = time.monotonic() - started
         metrics.SESSION_READY.labels(model).observe(open_s)
-        return Opened(speech, agent.answers_by_itself, is_warm=False, open_s=open_s)
+        return Opened(speech, model, agent.answers_by_itself, is_warm=False, open_s=open_s)
 
     async def _warmed(self, speech: SpeechSession, agent: Configure) -> bool:
         """False if the session was dead already; it may have died without a word, so it gets half of the time."""
@@ -88,4 +88,4 @@ class Opener:
             if error_code:
                 speech.close()
             if error_code != "cancelled":
-                self._outcomes.connected(model, error_code, time.monotonic() - started)
+                self._outcomes.connected(speech.provider, model, error_code, time.monotonic() - started)

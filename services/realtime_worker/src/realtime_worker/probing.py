@@ -9,9 +9,9 @@ from nats.aio.msg import Msg
 from common import logs, subjects
 from common.bus.connection import Bus
 from common.ending import end_tasks
-from common.errors import TrunklineError
+from common.errors import TrunklineError, UpstreamRejected
 from common.messages.breaker import ProbeSession, SessionProbed
-from realtime_worker.opening import Opener
+from realtime_worker.endpoints import Endpoints
 
 log = logs.get("probing")
 
@@ -22,10 +22,10 @@ _WAITING_AT_MOST: Final = 2
 class Probing:
     """Work beside the calls (`talker.service.Beside`): answers `ProbeSession` until it is retired."""
 
-    def __init__(self, bus: Bus, talker_id: str, opener: Opener) -> None:
+    def __init__(self, bus: Bus, talker_id: str, endpoints: Endpoints) -> None:
         self._bus = bus
         self._talker_id = talker_id
-        self._opener = opener
+        self._endpoints = endpoints
         self._asked: asyncio.Queue[tuple[ProbeSession, str]] = asyncio.Queue(maxsize=_WAITING_AT_MOST)
         self._is_retired = asyncio.Event()
 
@@ -51,15 +51,18 @@ class Probing:
     async def _work(self) -> None:
         while True:
             question, reply_to = await self._asked.get()
-            answer = await self._probe(question.model)
+            answer = await self._probe(question)
             await self._bus.publish(reply_to, answer.encode())
 
-    async def _probe(self, model: str) -> SessionProbed:
+    async def _probe(self, question: ProbeSession) -> SessionProbed:
         """The attempt's outcome goes to the breaker like any other's."""
         began_at = time.monotonic()
         error_code = ""
         try:
-            (await self._opener.idle(model)).close()
+            endpoint = self._endpoints.find(question.provider)
+            if endpoint is None:
+                raise UpstreamRejected("this worker has no endpoint of that name")
+            (await endpoint.opener.idle(question.model)).close()
         except TrunklineError as error:
             error_code = error.code
         latency_ms = round((time.monotonic() - began_at) * 1000)

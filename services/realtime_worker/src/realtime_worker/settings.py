@@ -1,13 +1,18 @@
 """The settings of a realtime worker."""
 
-from typing import Annotated
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
+from common.errors import ConfigError
 from common.settings import Port, ServiceSettings
 
 PREFIX = "REALTIME_WORKER_"
+FIRST_ENDPOINT: Final = "openai"
+"""What the endpoint at `OPENAI_BASE_URL` is called."""
 
 
 def _is_api_base(url: str) -> str:
@@ -15,6 +20,31 @@ def _is_api_base(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError("must be an http:// or https:// URL")
     return url
+
+
+class EndpointSetting(BaseModel):
+    """One Realtime endpoint, with the key that is looked up by its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    base_url: str
+    api_key: SecretStr
+    model: str = ""
+
+
+class _OtherEndpoint(BaseModel):
+    """As it is written in `REALTIME_WORKER_OTHER_ENDPOINTS`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")
+    base_url: Annotated[str, AfterValidator(_is_api_base)]
+    key_name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    model: str = ""
+
+
+_OTHER_ENDPOINTS = TypeAdapter(list[_OtherEndpoint])
 
 
 class RealtimeWorkerSettings(ServiceSettings):
@@ -26,6 +56,10 @@ class RealtimeWorkerSettings(ServiceSettings):
     )
     realtime_worker_model: str = Field(
         "gpt-realtime-2.1", min_length=1, description="Realtime model of agents that name none"
+    )
+    realtime_worker_other_endpoints: str = Field(
+        "",
+        description="Where to go when it fails: JSON list of name, base_url, key_name (a variable), maybe model",
     )
     realtime_worker_capacity: int = Field(50, ge=1, le=2_000, description="Calls one worker carries at most")
     realtime_worker_warm_sessions: int = Field(0, ge=0, le=200, description="Speech sessions kept open ahead of need")
@@ -55,4 +89,36 @@ class RealtimeWorkerSettings(ServiceSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values no log line may show."""
-        return (self.openai_api_key.get_secret_value(),)
+        return tuple(each.api_key.get_secret_value() for each in self.endpoints())
+
+    def endpoints(self, environ: Mapping[str, str] = os.environ) -> tuple[EndpointSetting, ...]:
+        """Where sessions can be had, the first choice first. Raises `ConfigError` naming what is wrong."""
+        first = EndpointSetting(name=FIRST_ENDPOINT, base_url=self.openai_base_url, api_key=self.openai_api_key)
+        others = tuple(_with_key(each, environ) for each in self._others())
+        names = [first.name, *(each.name for each in others)]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"REALTIME_WORKER_OTHER_ENDPOINTS: a name is there twice: {', '.join(names)}")
+        return (first, *others)
+
+    def _others(self) -> list[_OtherEndpoint]:
+        text = self.realtime_worker_other_endpoints.strip()
+        try:
+            return _OTHER_ENDPOINTS.validate_json(text) if text else []
+        except ValidationError as error:
+            raise ConfigError(f"REALTIME_WORKER_OTHER_ENDPOINTS: {_first_fault(error)}") from None
+
+
+def _with_key(given: _OtherEndpoint, environ: Mapping[str, str]) -> EndpointSetting:
+    key = environ.get(given.key_name, "")
+    if not key:
+        raise ConfigError(
+            f"REALTIME_WORKER_OTHER_ENDPOINTS: {given.name} wants the key in {given.key_name}, which is not set"
+        )
+    return EndpointSetting(name=given.name, base_url=given.base_url, api_key=SecretStr(key), model=given.model)
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Where and why, never what was given: it may hold a key."""
+    fault: Any = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where}: {fault['msg']}" if where else "not a JSON list of endpoints"

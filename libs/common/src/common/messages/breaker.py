@@ -86,8 +86,9 @@ BreakerCommand = TypeAdapter[BreakerOrder | BreakersAsked](
 
 
 class ProbeSession(Message):
-    """Open a speech session of this model without a caller, and close it again."""
+    """Open a speech session of this provider and model without a caller, and close it again."""
 
+    provider: str = Field(min_length=1, max_length=200)
     model: str = Field(min_length=1, max_length=200)
 
 

@@ -27,10 +27,11 @@ def socket_url(base_url: str) -> str:
 class RealtimeCodec:
     """Pure, and of one session: the numbers of its commands are the only state."""
 
-    provider = "openai"
     capabilities = CAPABILITIES
 
-    def __init__(self, base_url: str, api_key: str) -> None:
+    def __init__(self, base_url: str, api_key: str, provider: str = "openai") -> None:
+        """`provider`: what the endpoint is called in metrics and outcomes."""
+        self.provider = provider
         self._url = socket_url(base_url)
         self._key = api_key
         self._events = client_events.ClientEvents()

@@ -1,0 +1,28 @@
+"""Which endpoint a call is opened at: the first of the list that its breaker allows, the others after it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+Key: TypeAlias = tuple[str, str]
+"""Provider and model, as breakers are named."""
+
+_PLACES: Final = 2**64
+
+
+def place_of(call_id: str) -> float:
+    """A call's place among all calls, 0.0 to 1.0: the same wherever and whenever it is asked for."""
+    return int.from_bytes(hashlib.sha256(call_id.encode()).digest()[:8]) / _PLACES
+
+
+def order(endpoints: Sequence[Key], shares: Mapping[Key, float], place: float, *, has_failed: bool) -> tuple[int, ...]:
+    """The indexes of `endpoints` in the order in which to try them, each once.
+
+    `shares`: of new calls each may be given, by its breaker; one without a breaker works. `has_failed`: the call has
+    just lost its session, so the endpoint that would be its first comes after the others that are allowed. Those that
+    are not allowed come last: with nobody else to talk, a bad chance is better than none.
+    """
+    allowed = [index for index, key in enumerate(endpoints) if place < shares.get(key, 1.0)]
+    if has_failed:
+        allowed = allowed[1:] + allowed[:1]
+    return (*allowed, *(index for index in range(len(endpoints)) if index not in allowed))
