@@ -14,6 +14,7 @@ from integration.fallback.replicas import QUICK, fleet, replica
 from integration.realtime_worker.edge_stand_in import until
 from integration.realtime_worker.openai_process import Simulator, running
 from integration.realtime_worker.stage import SCRIPT, Stage, Stages, metric
+from realtime_worker.core.preference import place_of
 from realtime_worker.endpoints import Endpoints
 
 MODEL = "gpt-realtime-2.1"
@@ -143,3 +144,35 @@ async def test_an_outage_is_learned_by_the_fleet_and_when_it_is_over_calls_come_
         leg, _ = await on.edge.offer()
         await on.edge.ready(leg)
         assert await counts(on, other) == (before[0] + 1, before[1])
+
+
+async def test_a_call_comes_back_at_a_quiet_moment_once_its_endpoint_works_again(
+    stage: Stages, other: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("talker.switchboard.LOWERED_AT_LEAST_S", 0.0)
+    async with stage(other_endpoints=second(other)) as on:
+        await says(on, BreakerState.OPEN, 0.0)
+        leg, _ = await on.edge.offer()
+        await on.edge.ready(leg)
+        await until(lambda: leg.of(Kind.ITEM_END))
+        await says(on, BreakerState.HALF_OPEN, 0.0)
+        await says(on, BreakerState.RAMPING, place_of(leg.call_id) / 2)
+        assert leg.wishes == []
+        await says(on, BreakerState.CLOSED, 1.0)
+        await until(lambda: leg.wishes)
+        await says(on, BreakerState.CLOSED, 1.0)
+        assert [wish.reason for wish in leg.wishes] == [HandoverReason.BREAKER_CLOSED], "told once is enough"
+        again, _ = await on.edge.offer(call_id=leg.call_id, epoch=2, reason=HandoverReason.BREAKER_CLOSED)
+        await on.edge.ready(again)
+        assert await counts(on, other) == (1, 1)
+
+
+async def test_a_call_that_has_just_gone_elsewhere_is_not_brought_back_at_once(stage: Stages, other: Simulator) -> None:
+    async with stage(other_endpoints=second(other)) as on:
+        lowered, _ = await on.edge.offer(reason=HandoverReason.UPSTREAM_FAILED, epoch=2)
+        await on.edge.ready(lowered)
+        usual, _ = await on.edge.offer()
+        await on.edge.ready(usual)
+        for share in (0.5, 1.0):
+            await says(on, BreakerState.RAMPING, share)
+        assert (lowered.wishes, usual.wishes) == ([], [])

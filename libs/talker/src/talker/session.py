@@ -86,7 +86,7 @@ class CallSession:
     def __init__(self, offer: Offer, around: Around) -> None:
         self._offer = offer
         self._around = around
-        self._model = offer.profile.model or around.default_model
+        self.wanted_model = self._model = offer.profile.model or around.default_model
         self._edge = around.link(offer)
         self._key = ids.call_key(offer.call_id)
         self._candidacy = Candidacy()
@@ -100,6 +100,7 @@ class CallSession:
         self._left_over: tuple[LeftOver, ...] = ()
         self._adoption: tuple[Adopt, Adopted] | None = None
         self._was_cut_to = False
+        self._lowered_at: float | None = None
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
         self.on_bus_back = self._listening.doubt
@@ -133,6 +134,7 @@ class CallSession:
         if self._over.is_set():
             return
         self._speech, self._model = opened.speech, opened.model
+        self._lowered_at = time.monotonic() if opened.service_level else None
         metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").inc()
         try:
             await self._converse(opened)
@@ -201,6 +203,15 @@ class CallSession:
         """True from the cut until the end."""
         return self._was_cut_to and not self._over.is_set()
 
+    def is_to_be_raised(self, after_s: float) -> bool:
+        """True if this talker has been at a lower service level than its call is meant to have for so long.
+
+        False once its edge has been told, which is asked until it answers.
+        """
+        has_asked = HandoverReason.BREAKER_CLOSED in self._wished
+        is_lowered = self._lowered_at is not None and time.monotonic() >= self._lowered_at + after_s
+        return self.is_talker and is_lowered and not has_asked
+
     def release(self, reason: str) -> None:
         """The edge is done with us."""
         log.info("released", extra=self._fields(reason=reason))
@@ -219,6 +230,7 @@ class CallSession:
         conversation = self._conversation
         assert conversation is not None  # a talker has one
         died_at = self._listening.audio.heard_at
+        self._wished.clear()  # the edge that was told is gone
         self._edge.readdress(adopt.edge_id, adopt.new_epoch)
         self._feed(WasAdopted(adopt.new_epoch, frozenset(adopt.known_items), died_at))
         answer = Adopted(

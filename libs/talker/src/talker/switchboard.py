@@ -37,6 +37,9 @@ log = logs.get("switchboard")
 MAX_EPOCH: Final = 0xFFFF_FFFF
 """What an audio record can carry."""
 
+LOWERED_AT_LEAST_S: Final = 60.0
+"""A call that changed its service level keeps it for so long: a provider that is half well must not toss it about."""
+
 _RECEIPT: Final = b"{}"
 _ASK_AT_ONCE: Final = 20
 _ASK_PAUSE_S: Final = 0.1
@@ -195,6 +198,15 @@ class Switchboard:
     def _of(self, call_id: str) -> Iterable[CallSession]:
         """The sessions of one call: the talker, or a candidate beside it. Rarely asked, so all are looked through."""
         return (session for session in self._sessions.values() if session.call_id == call_id)
+
+    def raise_level(self, is_welcome: Callable[[str, str], bool]) -> None:
+        """Have calls that went to a lower service level brought back, at their next quiet moment.
+
+        `is_welcome`: whether a call (id, and the model it wants) may go where it belongs.
+        """
+        for session in tuple(self._sessions.values()):
+            if session.is_to_be_raised(LOWERED_AT_LEAST_S) and is_welcome(session.call_id, session.wanted_model):
+                session.ask_handover(HandoverReason.BREAKER_CLOSED)
 
     # --- the bus --------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
 
     slots = Slots(settings.realtime_worker_capacity)
     switchboard = Switchboard(talker_id, "realtime_worker", slots, new_session, batcher.resend)
+    endpoints.on_word = lambda: switchboard.raise_level(endpoints.may_go_first)
     return TalkerService(
         talker_id,
         "realtime_worker",

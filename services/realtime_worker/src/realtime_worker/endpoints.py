@@ -1,7 +1,7 @@
 """The Realtime endpoints of this worker: opens a call's session at the best that works, as the breakers have it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nats.aio.msg import Msg
@@ -38,6 +38,8 @@ class Endpoints:
         self._endpoints = endpoints
         self._warm = warm
         self._shares: Mapping[Key, float] = {}
+        self.on_word: Callable[[], None] = lambda: None
+        """Called when the breakers were heard of, every second."""
         self._is_retired = asyncio.Event()
 
     async def run(self) -> None:
@@ -75,3 +77,9 @@ class Endpoints:
     def _on_standings(self, message: Msg) -> None:
         said = BreakerStandings.decode(message.data)
         self._shares = {(each.provider, each.model): each.share for each in said.standings}
+        self.on_word()
+
+    def may_go_first(self, call_id: str, model: str) -> bool:
+        """True if this call may be given to the first endpoint, as far as its breaker goes."""
+        first = self._endpoints[0]
+        return place_of(call_id) < self._shares.get((first.name, first.model or model), 1.0)

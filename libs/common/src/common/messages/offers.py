@@ -18,11 +18,15 @@ class HandoverReason(StrEnum):
     SESSION_AGE = "session_age"
     UPSTREAM_FAILED = "upstream_failed"
     OPERATOR = "operator"
+    BREAKER_CLOSED = "breaker_closed"
+    """Where the call belongs works again."""
     REATTACHED = "reattached"
     """The same talker and session go on with a new stream of the call."""
 
 
-PLANNED: Final = frozenset({HandoverReason.DRAIN, HandoverReason.SESSION_AGE, HandoverReason.OPERATOR})
+PLANNED: Final = frozenset(
+    {HandoverReason.DRAIN, HandoverReason.SESSION_AGE, HandoverReason.OPERATOR, HandoverReason.BREAKER_CLOSED}
+)
 """Reasons that can wait for the call's next quiet moment: the talker still works."""
 
 
