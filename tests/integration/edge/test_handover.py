@@ -19,7 +19,8 @@ from common.messages.facts import (
 from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason, Offer
 from common.pcmu import silence
-from edge.core.comfort import ANSWER_AFTER_S, CLIP
+from edge.core.clip import CLIP
+from edge.core.comfort import ANSWER_AFTER_S
 from fakes.talker import Talker, spoken, talking
 from fakes.waiting import until
 from integration.edge.phone import FRAME_MS, Stream

@@ -13,7 +13,7 @@ from common import subjects
 from common.messages.facts import EpochChanged, TurnEnded, TurnStarted
 from common.messages.heartbeat import Heartbeat
 from common.messages.offers import HandoverReason
-from edge.core.comfort import CLIP
+from edge.core.clip import CLIP
 from edge.core.evidence import Evidence
 from fakes.nats import NatsBinary
 from fakes.talker import talking

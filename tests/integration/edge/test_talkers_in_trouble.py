@@ -11,7 +11,7 @@ from common.messages.commands import Ready
 from common.messages.facts import CallerSaid, EpochChanged
 from common.messages.offers import HandoverReason
 from edge.bootstrap import Edge
-from edge.core.comfort import CLIP
+from edge.core.clip import CLIP
 from edge.legs.twilio.token import StreamToken, TokenMint
 from fakes.nats import NatsBinary, free_port
 from fakes.talker import Manners, spoken, talking

@@ -3,10 +3,8 @@
 import math
 from dataclasses import replace
 
-from common import pcmu
 from edge.core.comfort import (
     ANSWER_AFTER_S,
-    CLIP,
     CLIPS_A_TURN,
     COVER_AFTER_S,
     COVER_LATE_ANSWER_AFTER_S,
@@ -205,10 +203,3 @@ def test_before_the_first_talker_the_caller_is_given_time_to_hear_the_greeting()
     comfort = Comfort(0.0)
     comfort.feed(LOST, 0.1)
     assert comfort.next_deadline() == COVER_LATE_ANSWER_AFTER_S
-
-
-def test_the_clip_is_short_soft_and_begins_and_ends_in_silence() -> None:
-    assert pcmu.duration_ms(CLIP) == 300
-    assert {CLIP[0], CLIP[-1]} <= {0x7F, 0xFF, 0xFE, 0x7E}
-    loudest = min(byte & 0x7F for byte in CLIP)  # of the inverted exponent and mantissa the smallest is the loudest
-    assert 0x2F < loudest < 0x50

@@ -3,7 +3,7 @@
 import pytest
 
 from common.pcmu import FRAME_BYTES, silence
-from edge.core.comfort import CLIP
+from edge.core.clip import CLIP
 from edge.core.loudness import is_loud
 from simulators.people import recordings
 

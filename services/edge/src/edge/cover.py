@@ -8,6 +8,7 @@ from edge.call import Surroundings
 from edge.caller_audio import CallerAudio
 from edge.core import comfort
 from edge.core.arbitration import Talker
+from edge.core.clip import CLIP
 from edge.core.clock import LegClock
 from edge.core.comfort import Comfort, Line
 from edge.voice import AgentVoice
@@ -66,7 +67,7 @@ class Cover:
         if not self._comfort.is_due(now):
             return False
         metrics.COMFORT_CLIPS.inc()
-        self._voice.play_local(comfort.CLIP)
+        self._voice.play_local(CLIP)
         return True
 
     def _hear_again(self, now: float) -> None:
