@@ -135,13 +135,6 @@ class CallSession:
             return
         self._speech, self._model = opened.speech, opened.model
         self._lowered_at = time.monotonic() if opened.service_level else None
-        metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").inc()
-        try:
-            await self._converse(opened)
-        finally:
-            metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").dec()
-
-    async def _converse(self, opened: Opened) -> None:
         able = opened.speech.capabilities
         subject = Subject(
             self.call_id, self.epoch, self._model, self._offer.profile, able.supports_truncate, able.answers_checks
@@ -154,8 +147,9 @@ class CallSession:
         cut = await self._cut(opened)
         if cut is not None and not self._over.is_set():
             self._was_cut_to = True
-            self._feed(BecameTalker(cut, opened.answers_by_itself))
-            await self._over.wait()
+            with metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").track_inprogress():
+                self._feed(BecameTalker(cut, opened.answers_by_itself))
+                await self._over.wait()
 
     async def _cut(self, opened: Opened) -> CutOver | None:
         open_ms = round(opened.open_s * 1000)
