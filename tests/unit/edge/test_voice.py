@@ -221,6 +221,29 @@ def test_a_local_clip_is_heard_and_is_nobodys_turn(stage: Stage) -> None:
     assert stage.facts == []
 
 
+def test_a_talker_that_hears_only_now_what_was_said_before_the_clip_does_not_cut_it_off(stage: Stage) -> None:
+    stage.now = 103.0
+    stage.voice.play_local(pcmu.silence(300))
+    assert stage.voice.on_clear(Clear(call_id=CALL, epoch=1, through_sequence=0, onset_ms=1_200)) == Heard()
+    assert (stage.leg.clears, stage.voice.is_silent) == (0, False)
+
+
+def test_who_speaks_over_the_clip_cuts_it_off(stage: Stage) -> None:
+    stage.now = 103.0
+    stage.voice.play_local(pcmu.silence(300))
+    assert stage.voice.on_clear(Clear(call_id=CALL, epoch=1, through_sequence=0, onset_ms=3_100)) == Heard()
+    assert (stage.leg.clears, stage.voice.is_silent) == (1, True)
+
+
+def test_who_spoke_over_an_agent_before_the_clip_still_cuts_the_agent_off(stage: Stage) -> None:
+    stage.say("item", 1_000)
+    stage.now = 100.5
+    stage.voice.play_local(pcmu.silence(300))
+    stage.now = 100.6
+    heard = stage.voice.on_clear(Clear(call_id=CALL, epoch=1, through_sequence=9, onset_ms=400))
+    assert (heard.item_id, stage.leg.clears) == ("item", 1)
+
+
 def test_a_clip_within_a_turn_does_not_count_as_heard_of_it(stage: Stage) -> None:
     stage.record(Kind.ITEM, b"item-1")
     stage.record(Kind.AUDIO, pcmu.silence(200))

@@ -41,6 +41,8 @@ class AgentVoice:
         self._cleared: Clear | None = None
         self._heard = Heard()
         self._epoch = 0
+        self._local_since_ms = 0
+        """Call clock when audio of our own was played last."""
         self._unheard_since: float | None = time.monotonic() if is_new_call else None
         """When the call began, until its first agent audio has left."""
 
@@ -74,6 +76,7 @@ class AgentVoice:
 
     def play_local(self, pcmu: bytes) -> None:
         """Play a clip of our own."""
+        self._local_since_ms = self._clock.at(time.monotonic())
         self._perform(self._playout.local(pcmu, time.monotonic()))
 
     def hold_back(self) -> None:
@@ -124,7 +127,7 @@ class AgentVoice:
 
     def _cut(self, clear: Clear) -> Heard:
         self._void_through = max(self._void_through, clear.through_sequence)
-        if self._playout.is_quiet:
+        if self._playout.is_quiet or self._is_about_what_was_covered(clear):
             return Heard()
         self._leg.clear()
         cut = self._playout.clear(time.monotonic())
@@ -144,6 +147,10 @@ class AgentVoice:
             )
         )
         return Heard(item_id=item_id, heard_ms=heard_ms, text=text)
+
+    def _is_about_what_was_covered(self, clear: Clear) -> bool:
+        """True if only our clip plays, over silence after what the caller said: a new talker hears that only now."""
+        return not self._playout.has_turns and clear.onset_ms < self._local_since_ms
 
     def finish(self) -> None:
         """The leg is gone: every open turn ends as far as it was heard."""

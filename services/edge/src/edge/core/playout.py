@@ -191,6 +191,11 @@ class Playout:
         return not self._marks and not self._held
 
     @property
+    def has_turns(self) -> bool:
+        """True if the carrier has anything of an agent's to play, or will have."""
+        return bool(self._items)
+
+    @property
     def is_mid_turn(self) -> bool:
         """True if a turn has begun to sound and its talker has not said that it is complete."""
         return bool(self._items) and self._items[-1].size > 0 and not self._items[-1].is_ended
