@@ -125,14 +125,13 @@ class Cluster:
         return next(node for node in self.nodes if node.url == url)
 
     async def leader_of(self, stream: str) -> Node:
-        """The node that takes the writes of a stream. Raises `LookupError` while nobody does."""
-        for node in self.nodes:
-            page = await node.asked("/jsz?accounts=1&streams=1") if node.pid is not None else {}
-            details = [each for account in page.get("account_details", ()) for each in account.get("stream_detail", ())]
-            leaders = {each["cluster"].get("leader") for each in details if each["name"] == stream}
-            if node.name in leaders:
-                return node
-        raise LookupError(f"nobody leads {stream}")
+        """The node that takes the writes of a stream, once there is one."""
+        async with asyncio.timeout(60):
+            while True:
+                for node in self.nodes:
+                    if node.pid is not None and await _leads(node, stream):
+                        return node
+                await asyncio.sleep(0.05)
 
     async def start(self, *nodes: Node, within_s: float = 60.0) -> None:
         """Start `nodes` (default: all) that do not run; returns once the whole cluster `is_ready`."""
@@ -199,6 +198,12 @@ class _State:
         )
         peers = {route["remote_id"] for route in routes["routes"]}
         return cls(health.get("status") == "ok", len(peers), jetstream["meta_cluster"].get("leader", ""))
+
+
+async def _leads(node: Node, stream: str) -> bool:
+    page = await node.asked("/jsz?accounts=1&streams=1")
+    streams = [each for account in page.get("account_details", ()) for each in account.get("stream_detail", ())]
+    return any(each["name"] == stream and each["cluster"].get("leader") == node.name for each in streams)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -237,7 +237,7 @@ async def test_without_a_leader_writes_to_the_registry_fail_facts_are_live_and_a
     cluster: Cluster, new_bus: NewBus
 ) -> None:
     await topology.ensure(await new_bus(cluster.nodes[0]), replicas=3)
-    leader = await leader_of(await new_bus(cluster.nodes[0]), cluster, f"KV_{subjects.CALLS_BUCKET}")
+    leader = await cluster.leader_of(f"KV_{subjects.CALLS_BUCKET}")
     others = [node for node in cluster.nodes if node is not leader]
     bus, reader = await new_bus(others[0]), await new_bus(others[1])
     live: list[Msg] = []
@@ -269,17 +269,7 @@ async def test_streams_and_buckets_get_the_replicas_the_setting_says(cluster: Cl
         await topology.ensure(bus, replicas)
         infos = await bus.jetstream.streams_info()
         assert {info.config.num_replicas for info in infos} == {replicas}
-        assert len(infos) == 4
-
-
-async def leader_of(bus: Bus, cluster: Cluster, stream: str) -> Node:
-    """The node that decides what is written."""
-    while True:
-        with contextlib.suppress(NatsError, TimeoutError):
-            info = await bus.jetstream.stream_info(stream)
-            if info.cluster is not None and info.cluster.leader:
-                return next(node for node in cluster.nodes if node.name == info.cluster.leader)
-        await asyncio.sleep(0.05)
+        assert len(infos) == len(topology.streams(replicas)) + len(topology.buckets(replicas))
 
 
 async def put(bus: Bus, key: str, value: bytes) -> None:

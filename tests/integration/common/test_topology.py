@@ -29,7 +29,7 @@ async def test_processes_may_make_everything_at_once(new_bus: NewBus) -> None:
     buses = [await new_bus() for _ in range(4)]
     await asyncio.gather(*(topology.ensure(bus) for bus in buses))
     names = {info.config.name for info in await buses[0].jetstream.streams_info()}
-    assert names == {"FACTS", "INSTRUCTIONS", "KV_calls", "KV_nonces"}
+    assert names == {"FACTS", "INSTRUCTIONS", "KV_calls", "KV_nonces", "KV_control", "KV_leases"}
 
 
 async def test_a_stream_with_older_limits_gets_the_new_ones_and_keeps_its_messages(bus: Bus) -> None:
@@ -79,7 +79,7 @@ async def test_a_nonce_is_kept_longer_than_a_token_lives(bus: Bus) -> None:
 
 
 async def test_a_nonce_is_forgotten_in_the_end(bus: Bus) -> None:
-    _, nonces = topology.buckets(1)
+    (nonces,) = (bucket for bucket in topology.buckets(1) if bucket.bucket == subjects.NONCES_BUCKET)
     bucket = await bus.jetstream.create_key_value(nonces.evolve(ttl=1.0))
     await bucket.create("nonce-1", b"")
     async with asyncio.timeout(20):

@@ -12,7 +12,7 @@ from simulators.twilio.script import Script
 MATRIX = {
     "worker": {"worker_kill", "worker_freeze", "loop_block_0.3", "loop_block_1", "loop_block_3"},
     "edge": {"edge_kill", "second_stream", "second_stream_fresh"},
-    "nats": {"nats_node_kill", "nats_node_freeze", "nats_lame_duck", "nats_all_down"},
+    "nats": {"nats_node_kill", "nats_leader_kill", "nats_node_freeze", "nats_lame_duck", "nats_all_down"},
     "links": {
         "worker_link_cut",
         "worker_link_half_open",
