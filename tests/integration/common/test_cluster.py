@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js.api import StreamInfo
 
 from common import audio, subjects
 from common.audio import Kind, RawRecord
@@ -267,9 +268,17 @@ async def test_streams_and_buckets_get_the_replicas_the_setting_says(cluster: Cl
     bus = await new_bus(cluster.nodes[0])
     for replicas in (1, 3):
         await topology.ensure(bus, replicas)
-        infos = await bus.jetstream.streams_info()
+        infos = await listed(bus)
         assert {info.config.num_replicas for info in infos} == {replicas}
         assert len(infos) == len(topology.streams(replicas)) + len(topology.buckets(replicas))
+
+
+async def listed(bus: Bus) -> list[StreamInfo]:
+    """Every stream. The cluster answers late while one that has just got replicas elects a leader."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(NatsError):
+                return await bus.jetstream.streams_info()
 
 
 async def put(bus: Bus, key: str, value: bytes) -> None:
