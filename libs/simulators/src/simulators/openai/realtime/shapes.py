@@ -187,6 +187,7 @@ def _candidates(members: Sequence[Any], value: Mapping[str, object], path: str) 
     return members
 
 
+@cache
 def _literals(member: Any, key: str) -> tuple[object, ...]:
     """The values a TypedDict's field may have, if it is a Literal."""
     field = _fields(member).get(key)
