@@ -103,7 +103,7 @@ async def test_a_frozen_talker_is_lost_and_counts_again_when_it_thaws(edge: Stag
             changed = await talks(edge, stream.call_sid, 2)
             assert (changed.talker_id, changed.reason) == ("b", HandoverReason.TALKER_LOST)
             assert losses.seen == {Evidence.SILENCE: 1}
-            assert edge.edge._talkers.free_slots() == 10
+            await until(lambda: edge.edge._talkers.free_slots() == 10)
             first.thaw()
             await until(lambda: edge.edge._talkers.free_slots() == 20)
             await beats(edge.nats_url, "a", 5)
