@@ -125,7 +125,7 @@ async def test_with_the_operators_own_peers_nothing_is_made_up(tmp_path: Path, n
     )
     async with model_at(model_port), trunkline("up", "--json", cwd=tmp_path, env=env) as stack:
         assert (await stack.until_event("up"))["voice_url"] == f"http://127.0.0.1:{port}/twilio/voice"
-        assert len(stack.children) == 2
+        assert len(stack.children) == 3, "an edge, a worker and the fallback service"
         assert "the-operators-own-token" not in (tmp_path / "build/run/stack.json").read_text()
         async with trunkline("call", "--json", "--script", script(tmp_path, SHORT_CALL), cwd=tmp_path, env=env) as call:
             assert await call.ended() == 0, call.errors
