@@ -38,7 +38,7 @@ async def test_of_several_breakers_one_must_be_named(nats_url: str, tmp_path: Pa
         await on.ask()
         command = await breaker(nats_url, tmp_path, "open", "--json")
         assert command.process.returncode == 1
-        assert "none yet, since no worker has asked a provider" in command.errors
+        assert "none yet: no attempt at a provider was seen" in command.errors
         await on.attempt(1)
         await on.attempt(1, model="gpt-realtime-2.1-mini")
         await on.stands("closed", "gpt-realtime-2.1-mini")

@@ -58,7 +58,7 @@ async def _the_one(bus: Bus, model: str) -> BreakerStanding:
     found = [each for each in known if model in ("", each.model)]
     if len(found) == 1:
         return found[0]
-    models = ", ".join(sorted(each.model for each in known)) or "none yet, since no worker has asked a provider"
+    models = ", ".join(sorted(each.model for each in known)) or "none yet: no attempt at a provider was seen"
     raise TrunklineError(f"which breaker? Name one with --model; there are: {models}")
 
 
@@ -66,7 +66,7 @@ def _show(standings: tuple[BreakerStanding, ...], output: Output) -> None:
     for each in standings:
         output.event("breaker", each.model_dump(mode="json", exclude={"version"}))
     if not standings:
-        output.say("No breakers yet: no worker has asked a provider for anything.", "dim")
+        output.say("No breakers yet: no attempt at a provider was seen.", "dim")
         return
     header, *rows = columns(_HEADER, [_row(each) for each in standings])
     output.say(header)
