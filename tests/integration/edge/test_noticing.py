@@ -157,6 +157,7 @@ async def test_when_all_talkers_freeze_at_once_they_are_held_not_lost(edge: Stag
         await until(lambda: watch.is_held("a") and watch.is_held("b"))
         assert watch.is_holding
         assert watch.is_held(changed.talker_id)
+        await stream.hears(len(CLIP))
         assert watch.free_slots() == 0
         assert counted("talker_holds", why="mass_silence") == holds + 1
         a.thaw()

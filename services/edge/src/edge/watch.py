@@ -44,7 +44,7 @@ class TalkerNews(Protocol):
         ...
 
     def talkers_missed(self) -> None:
-        """Other talkers than before are missed (`TalkerWatch.missed_since`, `is_held`), or none any more."""
+        """Other talkers than before are missed or held (`TalkerWatch.missed_since`, `is_held`), or none any more."""
         ...
 
 
@@ -59,6 +59,7 @@ class TalkerWatch:
         self._suspicion = Suspicion()
         self._was_bus_well = True
         self._bus_event_at = 0.0
+        self._held: frozenset[str] = frozenset()
         self._missed: frozenset[str] = frozenset()
         self._to_probe: list[str] = []
 
@@ -69,7 +70,7 @@ class TalkerWatch:
 
     def is_held(self, talker_id: str) -> bool:
         """True while this talker would be given up, were there no doubt about us or the bus."""
-        return talker_id in self._suspicion.held
+        return talker_id in self._held
 
     def missed_since(self, talker_id: str) -> float | None:
         """Its last sign of life (monotonic), if it has left a question unanswered since."""
@@ -143,8 +144,9 @@ class TalkerWatch:
         now = time.monotonic()
         self._look_at_bus(now)
         self._perform(self._suspicion.feed(event, now))
-        if self._suspicion.missed != self._missed:
-            self._missed = self._suspicion.missed
+        held, missed = self._suspicion.held, self._suspicion.missed
+        if (held, missed) != (self._held, self._missed):  # a talker is missed first, and held after that
+            self._held, self._missed = held, missed
             self._news.talkers_missed()
 
     def _perform(self, commands: tuple[evidence.Command, ...]) -> None:
