@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from common import logs, metrics, subjects
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
+from common.ending import end_tasks
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.base import decode_as
 from common.messages.breaker import (
@@ -106,13 +107,11 @@ class Breakers:
                 self._feed(key, Tick())
             if time.monotonic() >= said_at + _SAY_EVERY_S:
                 said_at = time.monotonic()
-                await self._bus.publish(subjects.ALL_BREAKERS, self._all().encode())
+                await self._say_now()
 
     async def stop(self) -> None:
         """End what is under way."""
-        for errand in tuple(self._errands):
-            errand.cancel()
-        await asyncio.gather(*self._errands, return_exceptions=True)
+        await end_tasks(self._errands)
 
     async def _take_over(self) -> None:
         """Go on where the last replica was: as it said itself, or as it wrote down."""
@@ -188,7 +187,7 @@ class Breakers:
         match command:
             case Probe(number):
                 self._spawn(self._probe(key, number))
-            case Changed(_, numbers):
+            case Changed(numbers):
                 standing = self._standing(key, datetime.now(UTC), numbers)
                 before = self._standings[key]
                 self._keep(key, standing)

@@ -93,7 +93,6 @@ class Probe:
 class Changed:
     """Something others go by is different now; look at the breaker for what."""
 
-    reason: TripReason | None
     numbers: Numbers
 
 
@@ -245,7 +244,7 @@ class Breaker:
         if standing == self._announced:
             return ()
         self._announced = standing
-        return (Changed(self.reason, numbers),)
+        return (Changed(numbers),)
 
     def _next_probe(self, now: float) -> tuple[Command, ...]:
         is_wanted = self.state is BreakerState.HALF_OPEN and self._probes.passed < self._limits.probes_to_pass
