@@ -8,12 +8,23 @@ import pytest
 from pydantic import TypeAdapter
 
 from common.conversation import ToolTurn, Turn
-from common.messages import breaker, commands, facts, heartbeat, instructions, offers, outcome
+from common.messages import breaker, commands, facts, heartbeat, instructions, offers, outcome, tools
 from common.messages.base import Message, decode_as
 from common.messages.breaker import BreakerMode, BreakerStanding, BreakerState, TripReason
 from common.messages.commands import EndReason
 from common.messages.offers import HandoverReason
-from common.profile import AgentProfile, Limits, SemanticVad, Sentences, Transcription, TransferToHuman
+from common.profile import (
+    AgentProfile,
+    Fallback,
+    Limits,
+    Menu,
+    SemanticVad,
+    Sentences,
+    ToolGrant,
+    Transcription,
+    TransferTarget,
+    TransferToHuman,
+)
 from edge.registry import CallEntry
 
 GOLDENS = Path(__file__).parents[1] / "data" / "messages"
@@ -39,6 +50,22 @@ PROFILE = AgentProfile(
         say_language="ja-JP",
     ),
     last_resort=TransferToHuman(number="+15550100199", ring_s=20),
+    fallback=Fallback(
+        prompts="ja-desk",
+        voice="cedar",
+        transcription=("openai", "house"),
+        chat=("house",),
+        speech=("house",),
+        menu=Menu(hold=False, message=False, callback=False, transfer="desk"),
+    ),
+    transfers={"desk": TransferTarget(number="+15550100300", ring_s=25)},
+    tools=(
+        ToolGrant(
+            name="get_task",
+            description="Look a task up.",
+            parameters={"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
+        ),
+    ),
 )
 TURN = Turn(
     speaker="agent",
@@ -77,6 +104,7 @@ CUT = commands.CutOver(
     conversation=(TURN, TOOL),
     omitted_turns=2,
     instructions="Ask for the order number first.",
+    service_level=2,
 )
 LEFT_OVER = commands.LeftOver(item_id="item_4", text="On Monday", start_ms=7_000, heard_ms=900, audio_ms=2_400)
 
@@ -91,6 +119,7 @@ EXAMPLES: tuple[Message, ...] = (
         is_retryable=False,
     ),
     commands.HangUp(**_CALL, talker_id="worker-1"),
+    commands.Transfer(**_CALL, talker_id="fallback-1", to="desk"),
     commands.WhoCarries(call_id="CA1"),
     commands.StandingAsked(**_CALL, talker_id="worker-1"),
     commands.ReplayCaller(talker_id="worker-1", for_s=2.5),
@@ -114,7 +143,15 @@ EXAMPLES: tuple[Message, ...] = (
     commands.TalksTo(talker_id="worker-1", epoch=2),
     commands.CatchUp(edge_id="edge-1", for_s=2.5),
     instructions.Instructions(call_id="CA1", revision=4, instructions="Ask for the order number first."),
-    offers.Offer(**_CALL, edge_id="edge-1", reason=HandoverReason.TALKER_LOST, profile=PROFILE),
+    offers.Offer(
+        **_CALL,
+        edge_id="edge-1",
+        reason=HandoverReason.TALKER_LOST,
+        profile=PROFILE,
+        home="fallback",
+        is_last_resort=True,
+        caller_number="+14155550100",
+    ),
     offers.Accepted(talker_id="worker-1"),
     offers.Refused(talker_id="worker-1", reason="draining"),
     heartbeat.Heartbeat(
@@ -179,6 +216,13 @@ EXAMPLES: tuple[Message, ...] = (
     facts.LegReattached(**_FACT, leg="twilio", edge_id="edge-2"),
     facts.ConversationTrimmed(**_FACT, omitted_turns=3, kept_turns=40),
     facts.CallbackWanted(**_FACT, profile="support-ja", caller_number="+14155550100"),
+    facts.ServiceLevelChanged(**_FACT, level=2, before=1, cause=facts.LevelCause.PROVIDER_FAILED),
+    facts.MessageLeft(**_FACT, message_id="message-1", profile="support-ja", duration_ms=4_200),
+    facts.FlagChanged(
+        **_FACT, name="realtime.rollout", value="25", before="100", changed_at="2026-11-20T13:24:39+00:00"
+    ),
+    tools.ToolRequest(**_CALL, profile="support-ja", tool_call_id="call_1", name="get_task", arguments='{"id":7}'),
+    tools.ToolResult(tool_call_id="call_1", output='{"ok":true}'),
     facts.UsageReported(
         **_FACT,
         response_id="resp_1",
@@ -208,7 +252,17 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
     "EdgeCommand": (
         commands.EdgeCommand,
         frozenset(
-            {"Ready", "Clear", "HandoverPlease", "HangUp", "StandingAsked", "ReplayCaller", "WhoCarries", "Drain"}
+            {
+                "Ready",
+                "Clear",
+                "HandoverPlease",
+                "HangUp",
+                "Transfer",
+                "StandingAsked",
+                "ReplayCaller",
+                "WhoCarries",
+                "Drain",
+            }
         ),
     ),
     "EdgesCommand": (commands.EdgesCommand, frozenset({"HandOver"})),
@@ -236,6 +290,9 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
                 "LegReattached",
                 "ConversationTrimmed",
                 "CallbackWanted",
+                "ServiceLevelChanged",
+                "MessageLeft",
+                "FlagChanged",
                 "UsageReported",
                 "CallEnded",
                 "BreakerChanged",

@@ -22,6 +22,7 @@ TABLE: dict[str, str] = {
     subjects.fact("CA1"): "trunk.v1.fact.CA1",
     subjects.instructions("CA1"): "trunk.v1.instructions.CA1",
     subjects.outcome("openai"): "trunk.v1.outcome.openai",
+    subjects.tool("get_task"): "trunk.v1.tool.get_task",
     subjects.ALL_FACTS: "trunk.v1.fact.*",
     subjects.ALL_INSTRUCTIONS: "trunk.v1.instructions.*",
     subjects.ALL_HEARTBEATS: "trunk.v1.heartbeat.*.*",
@@ -61,6 +62,7 @@ def test_every_subject_there_is_stands_in_the_table() -> None:
         "outcome",
         "probe",
         "talker",
+        "tool",
         "undelivered",
         "undelivered_to_any",
     }
@@ -79,6 +81,7 @@ def test_streams_and_buckets_keep_their_names() -> None:
     assert (subjects.FACTS_STREAM, subjects.INSTRUCTIONS_STREAM) == ("FACTS", "INSTRUCTIONS")
     assert (subjects.CALLS_BUCKET, subjects.NONCES_BUCKET) == ("calls", "nonces")
     assert (subjects.CONTROL_BUCKET, subjects.LEASES_BUCKET) == ("control", "leases")
+    assert subjects.FLAGS_BUCKET == "flags"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,12 @@ SHOWN: list[tuple[AnyFact, Actor, str]] = [
     (facts.LegReattached(**CALL, leg="twilio", edge_id="edge-2"), Actor.CALL, "edge-2 goes on with the call"),
     (facts.ConversationTrimmed(**CALL, omitted_turns=7, kept_turns=9), Actor.TROUBLE, "the oldest 7 turns"),
     (facts.CallbackWanted(**CALL, profile="support-en"), Actor.TROUBLE, "to be called back"),
+    (
+        facts.ServiceLevelChanged(**CALL, level=2, before=0, cause=facts.LevelCause.PROVIDER_FAILED),
+        Actor.EPOCH,
+        "L2 after L0 (provider failed)",
+    ),
+    (facts.MessageLeft(**CALL, message_id="m", profile="p", duration_ms=4_200), Actor.CALLER, "a message of 4.2 s"),
     (facts.BargedIn(**CALL, item_id="i", onset_ms=9, heard_ms=900), Actor.BARGE_IN, "0.9 s into it"),
     (facts.DigitsPressed(**CALL, digits="1"), Actor.CALLER, "pressed a key"),
     (facts.CallEnded(**CALL, reason=EndReason.CALLER_HANGUP, duration_ms=9000), Actor.CALL, "ended (caller hangup)"),
@@ -94,6 +100,7 @@ UNSHOWN: list[AnyFact] = [
     facts.TurnEnded(**CALL, item_id="i", end_ms=9),
     facts.ToolReturned(**CALL, tool_call_id="c", output="what the tool says may be private"),
     facts.BreakerChanged(call_id=facts.FLEET, standing=OPEN),
+    facts.FlagChanged(call_id=facts.FLEET, name="realtime.rollout", value="50", changed_at="now"),
 ]
 
 

@@ -86,6 +86,18 @@ PROVIDER_CONNECTS = Counter("trunkline_provider_connect", "Attempts to open a sp
 PROVIDER_ERRORS = Counter("trunkline_provider_errors", "Error events and failed responses", ["provider", "code"])
 PROVIDER_CLOSES = Counter("trunkline_provider_ws_closes", "Speech sockets closed by the provider", ["provider", "code"])
 CALLS_BY_LEVEL = Gauge("trunkline_service_level_calls", "Calls this process talks in, by service level", ["level"])
+LEVEL_SECONDS = Counter("trunkline_service_level_seconds", "Time calls were talked in, by service level", ["level"])
+LEVEL_CHANGES = Counter("trunkline_service_level_changes", "Changes of a call's service level", ["level", "cause"])
+STAGE_ATTEMPTS = Counter(
+    "trunkline_stage_attempts", "Attempts at a stage of the turn-based pipeline", ["stage", "endpoint", "result"]
+)
+STAGE_SECONDS = Histogram(
+    "trunkline_stage_seconds", "Stage asked to its first result", ["stage", "endpoint"], buckets=_TURN_BUCKETS
+)
+STAGE_UP = Gauge("trunkline_stage_up", "1 while a stage has an endpoint that works", ["stage"])
+MENU_CHOICES = Counter("trunkline_menu_choices", "Choices callers made in the keypad menu", ["choice"])
+MESSAGES_LEFT = Counter("trunkline_messages_left", "Messages callers left", ["result"])
+TRANSFERS = Counter("trunkline_transfers", "Callers given to a human", ["result"])
 PROVIDER_OUTCOMES = Counter(
     "trunkline_provider_outcomes",
     "Attempts at a provider by what they say of it, as the fallback service hears of them",

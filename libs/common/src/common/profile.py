@@ -1,6 +1,6 @@
 """The agent profile: who answers a call and how; read from YAML by the edge, carried to the talker in the offer."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -68,6 +68,46 @@ class TransferToHuman(_Part):
     ring_s: int = Field(30, ge=5, le=120)
 
 
+class TransferTarget(_Part):
+    """A human callers may be given to, by the name in `transfers`."""
+
+    number: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
+    ring_s: int = Field(30, ge=5, le=120)
+
+
+class Menu(_Part):
+    """What the keypad menu offers when no model can be had."""
+
+    hold: bool = True
+    message: bool = True
+    callback: bool = True
+    transfer: str | None = None
+    """A name of `transfers`; None: no human is offered."""
+
+
+class Fallback(_Part):
+    """How the fallback talker serves this agent's calls."""
+
+    prompts: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    """The folder of prompts; None: the one named like the language."""
+    voice: str | None = None
+    """The pipeline's voice; None: the endpoint's."""
+    transcription: tuple[str, ...] = ()
+    """Names of endpoints of the pipeline, in the order to try; none given: all there are."""
+    chat: tuple[str, ...] = ()
+    speech: tuple[str, ...] = ()
+    menu: Menu = Menu()
+
+
+class ToolGrant(_Part):
+    """A tool the agent may ask for."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    description: str = Field(min_length=1, max_length=1_024)
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON Schema of the arguments."""
+
+
 class CallBack(_Part):
     """The caller is told that somebody will call back (`Sentences.call_back`), and it is noted as a fact."""
 
@@ -106,3 +146,7 @@ class AgentProfile(_Part):
     sentences: Sentences = Sentences()
     last_resort: LastResort = Apology()
     """What becomes of a call that no talker can be found for."""
+    fallback: Fallback = Fallback()
+    transfers: dict[str, TransferTarget] = Field(default_factory=dict)
+    """Humans by name: nobody else is ever dialled for a caller."""
+    tools: tuple[ToolGrant, ...] = ()

@@ -13,6 +13,7 @@ CALLS_BUCKET: Final = "calls"
 NONCES_BUCKET: Final = "nonces"
 CONTROL_BUCKET: Final = "control"
 LEASES_BUCKET: Final = "leases"
+FLAGS_BUCKET: Final = "flags"
 
 ALL_FACTS: Final = f"{PREFIX}.fact.*"
 ALL_INSTRUCTIONS: Final = f"{PREFIX}.instructions.*"
@@ -91,6 +92,11 @@ def fact(call_id: str) -> str:
 def instructions(call_id: str) -> str:
     """Instruction revisions of a call: core and captured by `INSTRUCTIONS`."""
     return f"{PREFIX}.instructions.{call_id}"
+
+
+def tool(name: str) -> str:
+    """One tool, please: from a talker to whoever runs tools (request, queue group)."""
+    return f"{PREFIX}.tool.{name}"
 
 
 def outcome(provider: str) -> str:

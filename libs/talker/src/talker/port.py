@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
 
+from common.messages.facts import LevelCause
 from common.messages.offers import Offer
 from common.profile import AgentProfile
 
@@ -177,6 +178,46 @@ class SessionClosed:
     close_code: int
 
 
+@dataclass(frozen=True, slots=True)
+class ToolWanted:
+    """The model asks for a tool; an `AddToolOutput` answers it."""
+
+    response_id: str
+    item_id: str
+    tool_call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChanged:
+    """The session goes on at another service level, by its own doing."""
+
+    level: int
+    cause: LevelCause
+
+
+@dataclass(frozen=True, slots=True)
+class HumanWanted:
+    """The caller is to be given to a human: a name of the profile's `transfers`."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken:
+    """The caller has left a message, which is kept."""
+
+    message_id: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAsked:
+    """The caller wants to be called back."""
+
+
 SpeechEvent: TypeAlias = (
     AgentAudio
     | AgentText
@@ -190,6 +231,11 @@ SpeechEvent: TypeAlias = (
     | SessionConfigured
     | ErrorReported
     | GarbageReceived
+    | ToolWanted
+    | LevelChanged
+    | HumanWanted
+    | MessageTaken
+    | CallbackAsked
     | SessionClosed
 )
 
@@ -242,6 +288,8 @@ class Respond:
     """Answer now; `instructions` replace the agent's for this one answer."""
 
     instructions: str = ""
+    words: str = ""
+    """What to say, word for word, for a session that can be given words; `instructions` ask a model for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +347,10 @@ class Speech(Protocol):
 
     def send_audio(self, pcmu: bytes) -> bool:
         """Caller audio of any length; the hot path. False if it was dropped."""
+        ...
+
+    def press(self, digits: str) -> None:
+        """The caller pressed keys; a session that has no use for them ignores it."""
         ...
 
     def close(self) -> None:

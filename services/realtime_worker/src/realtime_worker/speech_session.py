@@ -95,6 +95,9 @@ class SpeechSession:
         socket.send(self._append(pcmu))
         return True
 
+    def press(self, digits: str) -> None:
+        """A speech model has no keys; whoever follows the call's facts may tell it."""
+
     def close(self) -> None:
         """End it; no event follows."""
         if self._connection is not None:

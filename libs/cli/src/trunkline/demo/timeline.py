@@ -57,10 +57,17 @@ def line_of_fact(fact: AnyFact) -> Line | None:
             return Line(fact.at_ms, Actor.CALL, f"the carrier came back: {fact.edge_id} goes on with the call")
         case facts.CallbackWanted():
             return Line(fact.at_ms, Actor.TROUBLE, "nobody could talk: the caller is to be called back")
+        case facts.ServiceLevelChanged():
+            why = str(fact.cause).replace("_", " ")
+            return Line(fact.at_ms, Actor.EPOCH, f"service level L{fact.level} after L{fact.before} ({why})")
+        case facts.MessageLeft():
+            return Line(fact.at_ms, Actor.CALLER, f"left a message of {_s(fact.duration_ms)}")
         case facts.ConversationTrimmed():
             text = f"too long for a new session: the oldest {fact.omitted_turns} turns were left out"
             return Line(fact.at_ms, Actor.TROUBLE, text)
-        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported() | facts.BreakerChanged():
+        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported():
+            return None
+        case facts.BreakerChanged() | facts.FlagChanged():
             return None
         case facts.CallEnded():
             why = str(fact.reason).replace("_", " ")

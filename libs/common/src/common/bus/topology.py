@@ -49,6 +49,7 @@ def buckets(replicas: int) -> tuple[KeyValueConfig, ...]:
         KeyValueConfig(bucket=subjects.CALLS_BUCKET, ttl=26 * _HOUR_S, max_bytes=256 * 1024**2, replicas=replicas),
         KeyValueConfig(bucket=subjects.NONCES_BUCKET, ttl=120.0, max_bytes=64 * 1024**2, replicas=replicas),
         KeyValueConfig(bucket=subjects.CONTROL_BUCKET, max_bytes=16 * 1024**2, replicas=replicas),
+        KeyValueConfig(bucket=subjects.FLAGS_BUCKET, history=8, max_bytes=1024**2, replicas=replicas),
         KeyValueConfig(bucket=subjects.LEASES_BUCKET, ttl=LEASE_S, max_bytes=1024**2, replicas=replicas),
     )
 

@@ -67,6 +67,8 @@ class EndReason(StrEnum):
     CALLER_HANGUP = "caller_hangup"
     MAX_DURATION = "max_duration"
     AGENT_HANGUP = "agent_hangup"
+    TRANSFERRED = "transferred"
+    """The carrier dials a human for the caller."""
     NO_TALKER = "no_talker"
     LEG_LOST = "leg_lost"
     SHUTDOWN = "shutdown"
@@ -79,6 +81,15 @@ class HangUp(_AboutCall):
 
     type: Literal["hang_up"] = "hang_up"
     talker_id: str
+
+
+class Transfer(_AboutCall):
+    """The talker asks the edge to give the caller to a human. Answered with a receipt."""
+
+    type: Literal["transfer"] = "transfer"
+    talker_id: str
+    to: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    """A name of the profile's `transfers`, never a number."""
 
 
 class StandingAsked(_AboutCall):
@@ -106,7 +117,7 @@ class Drain(Message):
     """Edges only: re-attach the running calls elsewhere at quiet moments instead of waiting for their end."""
 
 
-_AnyEdgeCommand = Ready | Clear | HandoverPlease | HangUp | StandingAsked | ReplayCaller | WhoCarries | Drain
+_AnyEdgeCommand = Ready | Clear | HandoverPlease | HangUp | Transfer | StandingAsked | ReplayCaller | WhoCarries | Drain
 
 EdgeCommand = TypeAdapter[_AnyEdgeCommand](Annotated[_AnyEdgeCommand, Field(discriminator="type")])
 
@@ -135,6 +146,8 @@ class CutOver(Message):
     """How many older turns were too many to send."""
     instructions: str | None = None
     """The newest revision, if the agent's own were ever replaced."""
+    service_level: int = Field(0, ge=0, le=4)
+    """What the call had until now (`design.md` section 8)."""
 
 
 class Standing(Message):

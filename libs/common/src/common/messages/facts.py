@@ -4,6 +4,7 @@ Times (`*_ms`) are milliseconds on the leg's media clock: since the caller's aud
 spoken words and numbers; they never go to logs or metrics.
 """
 
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
@@ -168,6 +169,53 @@ class CallbackWanted(_Fact):
     caller_number: str = ""
 
 
+class LevelCause(StrEnum):
+    """Why a call has another service level than before."""
+
+    ROLLOUT = "rollout"
+    """It belongs there, as the rollout flags have it."""
+    PROVIDER_FAILED = "provider_failed"
+    """The realtime provider does not work, for this call or for the fleet."""
+    STAGES_FAILED = "stages_failed"
+    """A stage of the turn-based pipeline has no endpoint that works."""
+    THROTTLED = "throttled"
+    """The providers limit our rate."""
+    RECOVERED = "recovered"
+    """What had failed works again."""
+    NO_TALKER = "no_talker"
+    """Nobody can be had: the carrier says or dials what the profile names."""
+
+
+class ServiceLevelChanged(_Fact):
+    """From now on the call is served at another level (`design.md` section 8)."""
+
+    type: Literal["service_level_changed"] = "service_level_changed"
+    level: int = Field(ge=0, le=4)
+    before: int = Field(ge=0, le=4)
+    cause: LevelCause
+
+
+class MessageLeft(_Fact):
+    """The caller has left a message; the recording is kept beside, under its id."""
+
+    type: Literal["message_left"] = "message_left"
+    message_id: str
+    profile: str
+    duration_ms: int = Field(ge=0)
+
+
+class FlagChanged(_Fact):
+    """An operator has changed a flag. Of no call: `call_id` is `FLEET`."""
+
+    type: Literal["flag_changed"] = "flag_changed"
+    name: str
+    value: str
+    before: str = ""
+    """Empty: it was not set."""
+    changed_at: str
+    """Wall clock, ISO 8601 UTC: for people, never for decisions."""
+
+
 class CallEnded(_Fact):
     """The last fact of a call, but for a callback that is promised after it."""
 
@@ -198,6 +246,9 @@ AnyFact = (
     | ConversationTrimmed
     | UsageReported
     | CallbackWanted
+    | ServiceLevelChanged
+    | MessageLeft
+    | FlagChanged
     | CallEnded
     | BreakerChanged
 )

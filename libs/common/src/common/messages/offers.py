@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from common.messages.base import Message
 from common.profile import AgentProfile
+from common.subjects import Pool
 
 
 class HandoverReason(StrEnum):
@@ -42,6 +43,12 @@ class Offer(Message):
     """The epoch the talker will have if the edge cuts over to it."""
     reason: HandoverReason
     profile: AgentProfile
+    home: Pool = "realtime"
+    """Where this call belongs; a talker of the other pool gives it back when it can."""
+    is_last_resort: bool = False
+    """Nobody else can be had: take the call though its provider is thought to be down."""
+    caller_number: str = ""
+    """For a message or a wish to be called back; empty if it is withheld."""
 
 
 class Accepted(Message):
@@ -56,7 +63,8 @@ class Refused(Message):
 
     kind: Literal["refused"] = "refused"
     talker_id: str
-    reason: Literal["full", "draining", "not_ready", "malformed"]
+    reason: Literal["full", "draining", "not_ready", "malformed", "provider_down"]
+    """`provider_down`: no endpoint this talker has may be given the call, as the breakers have it."""
 
 
 OfferAnswer = TypeAdapter[Accepted | Refused](Annotated[Accepted | Refused, Field(discriminator="kind")])

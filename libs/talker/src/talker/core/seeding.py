@@ -116,7 +116,8 @@ def _asks_at(turn: AnyTurn) -> int | None:
 
 def greet(greeting: str) -> Respond:
     """The first words of a call."""
-    return Respond(f"Say exactly this to the caller, word for word, and nothing else: {greeting}")
+    said = f"Say exactly this to the caller, word for word, and nothing else: {greeting}"
+    return Respond(said, words=greeting)
 
 
 def go_on(instructions: str) -> Respond:

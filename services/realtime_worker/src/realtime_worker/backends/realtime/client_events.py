@@ -66,7 +66,7 @@ class ClientEvents:
                 return self._event("truncate", **fields)
             case DeleteItem(item_id):
                 return self._event("delete", item_id=short_id(item_id))
-            case Respond(instructions):
+            case Respond(instructions=instructions):
                 return self._event("respond", **_response(instructions))
             case CancelResponse(response_id):
                 return self._event("cancel", response_id=response_id)
