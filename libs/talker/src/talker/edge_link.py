@@ -7,8 +7,9 @@ from typing import Final
 from common import metrics, subjects
 from common.bus.connection import Bus
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
-from common.messages.commands import Clear, CutOver, HandoverPlease, Heard, Ready, Standing, StandingAsked
-from talker.core.vocabulary import AskHandover
+from common.messages.commands import Clear, CutOver, HandoverPlease, Heard, Ready, Standing, StandingAsked, Transfer
+from common.messages.tools import ToolRequest, ToolResult
+from talker.core.vocabulary import AskHandover, RunTool
 
 _READY_WITHIN_S: Final = 1.0
 _READY_TRIES: Final = 3
@@ -18,6 +19,8 @@ _PLEASE_WITHIN_S: Final = 0.25
 _PLEASE_TRIES: Final = 5
 _STANDING_WITHIN_S: Final = 0.5
 _PAUSE_S: Final = 0.1
+_TOOL_WITHIN_S: Final = 10.0
+NO_TOOL_RESULT: Final = '{"error": "this could not be carried out; nothing is known of a result"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,34 @@ class EdgeLink:
                 return True  # somebody is there and has nothing to say
             return True
         return False
+
+    async def transfer(self, to: str) -> bool:
+        """Have the caller given to a human, by name. False if the edge cannot be told."""
+        wish = Transfer(call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id, to=to)
+        try:
+            await self._request(wish.encode(), _PLEASE_WITHIN_S, _PLEASE_TRIES)
+        except TrunklineError:
+            return False
+        return True
+
+    async def run_tool(self, profile: str, tool: RunTool) -> str:
+        """What came of it, as the model is to be told: its output, or why there is none."""
+        request = ToolRequest(
+            call_id=self._call_id,
+            epoch=self.epoch,
+            profile=profile,
+            tool_call_id=tool.tool_call_id,
+            name=tool.name,
+            arguments=tool.arguments,
+        )
+        try:
+            answer = await self._bus.request(subjects.tool(tool.name), request.encode(), _TOOL_WITHIN_S)
+            return ToolResult.decode(answer).output
+        except RemoteProtocolError:
+            metrics.BUS_REJECTS.labels("malformed").inc()
+            return NO_TOOL_RESULT
+        except TrunklineError:
+            return NO_TOOL_RESULT
 
     async def _request(self, payload: bytes, timeout_s: float, tries: int) -> bytes:
         for attempt in range(1, tries + 1):

@@ -368,7 +368,9 @@ class Opened:
     is_warm: bool
     open_s: float
     service_level: int = 0
-    """0: at the first endpoint there is; 1: at another (`design.md`, section 8)."""
+    """0: at the first endpoint there is; 1: at another; more: no realtime session (`design.md`, section 8)."""
+    level_cause: LevelCause | None = None
+    """Why it is that level, if the session knows better than "the provider failed"."""
 
 
 OpenSpeech: TypeAlias = Callable[[Offer, str], Awaitable[Opened]]

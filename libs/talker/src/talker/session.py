@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 from common import ids, logs, metrics
 from common.bus.batcher import Batcher
 from common.bus.facts import FactWriter
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import Adopt, Adopted, CutOver, LeftOver
-from common.messages.facts import UsageReported
+from common.messages.facts import LevelCause, UsageReported
 from common.messages.offers import HandoverReason, Offer
 from talker.candidacy import Candidacy
 from talker.close_codes import closed_label
@@ -20,29 +20,30 @@ from talker.core.subject import Patience, Subject
 from talker.core.vocabulary import (
     AskHandover,
     AskStanding,
+    AskTransfer,
     BecameTalker,
     CarrierCleared,
     ClearCarrier,
     ClearLost,
     Command,
-    CountProviderError,
-    CountTruncateError,
     End,
     Event,
     LetAudioThrough,
-    NoteBargeIn,
-    NoteFirstAudio,
+    NoteLevel,
     ReplayEnded,
-    ReportResponse,
+    RunTool,
     SendRecord,
     StandingTold,
     TellLeftOver,
     Tick,
+    ToolAnswered,
     WasAdopted,
     WriteFact,
 )
 from talker.edge_link import EdgeLink, Session
+from talker.level_meter import LevelMeter
 from talker.listening import Listening
+from talker.noting import note
 from talker.outcomes import Outcomes
 from talker.port import (
     AddToolCall,
@@ -101,6 +102,7 @@ class CallSession:
         self._adoption: tuple[Adopt, Adopted] | None = None
         self._was_cut_to = False
         self._lowered_at: float | None = None
+        self._level = LevelMeter()
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
         self.on_bus_back = self._listening.doubt
@@ -134,11 +136,8 @@ class CallSession:
         if self._over.is_set():
             return
         self._speech, self._model = opened.speech, opened.model
-        self._lowered_at = time.monotonic() if opened.service_level else None
-        able = opened.speech.capabilities
-        subject = Subject(
-            self.call_id, self.epoch, self._model, self._offer.profile, able.supports_truncate, able.answers_checks
-        )
+        self._is_lowered(opened.service_level)
+        subject = self._subject(opened)
         now, retire_at = time.monotonic(), opened.speech.opened_at + self._around.max_age_s()
         self._conversation = SpeechConversation(
             subject, self._listening.audio, self._around.patience, now, retire_at=retire_at
@@ -147,9 +146,26 @@ class CallSession:
         cut = await self._cut(opened)
         if cut is not None and not self._over.is_set():
             self._was_cut_to = True
-            with metrics.CALLS_BY_LEVEL.labels(f"L{opened.service_level}").track_inprogress():
+            self._level.enter(opened.service_level)
+            try:
                 self._feed(BecameTalker(cut, opened.answers_by_itself))
                 await self._over.wait()
+            finally:
+                self._level.leave()
+
+    def _subject(self, opened: Opened) -> Subject:
+        able, usual = opened.speech.capabilities, LevelCause.PROVIDER_FAILED
+        return Subject(
+            self.call_id,
+            self.epoch,
+            opened.model,
+            self._offer.profile,
+            able.supports_truncate,
+            able.answers_checks,
+            caller_number=self._offer.caller_number,
+            service_level=opened.service_level,
+            level_cause=opened.level_cause or (usual if opened.service_level else LevelCause.RECOVERED),
+        )
 
     async def _cut(self, opened: Opened) -> CutOver | None:
         open_ms = round(opened.open_s * 1000)
@@ -210,6 +226,11 @@ class CallSession:
         """The edge is done with us."""
         log.info("released", extra=self._fields(reason=reason))
         self._end()
+
+    def press(self, digits: str) -> None:
+        """The caller pressed keys. Before the cut they are somebody else's."""
+        if self.is_talker:
+            self._speech.press(digits)
 
     def take_over(self, cut: CutOver) -> None:
         """The call's quiet moment has come."""
@@ -286,26 +307,14 @@ class CallSession:
             case End(reason):
                 log.info("session over", extra=self._fields(reason=reason))
                 self._end()
+            case RunTool():
+                self._spawn(self._run_tool(command))
+            case AskTransfer(to):
+                self._spawn(self._transfer(to))
+            case NoteLevel(level, cause):
+                self._note_level(level, cause)
             case _:
-                self._note(command)
-
-    def _note(
-        self, note: ReportResponse | NoteFirstAudio | NoteBargeIn | CountProviderError | CountTruncateError
-    ) -> None:
-        match note:
-            case ReportResponse(error_code, latency_s):
-                self._around.outcomes.responded(self._speech.provider, self._model, error_code, latency_s)
-            case NoteFirstAudio(seconds):
-                metrics.FIRST_AUDIO.labels(self._model).observe(seconds)
-            case NoteBargeIn(stop_s):
-                metrics.BARGE_INS.labels(self._model).inc()
-                metrics.BARGE_IN_STOP.labels(self._model).observe(stop_s)
-            case CountProviderError(code):
-                metrics.PROVIDER_ERRORS.labels(self._speech.provider, code).inc()
-            case CountTruncateError():
-                metrics.TRUNCATE_ERRORS.labels(self._model).inc()
-            case _:
-                assert_never(note)
+                note(command, self._speech.provider, self._model, self._around.outcomes)
 
     def _end(self) -> None:
         self._over.set()
@@ -343,6 +352,24 @@ class CallSession:
             "asked for another talker",
             extra=self._fields(reason=wish.reason, error=wish.error_code, told=is_told),
         )
+
+    async def _run_tool(self, tool: RunTool) -> None:
+        output = await self._edge.run_tool(self._offer.profile.name, tool)
+        self._feed(ToolAnswered(tool.tool_call_id, output))
+
+    async def _transfer(self, to: str) -> None:
+        is_told = await self._edge.transfer(to)
+        log.info("asked to give the caller to a human", extra=self._fields(told=is_told))
+
+    def _note_level(self, level: int, cause: LevelCause) -> None:
+        log.warning("service level changed", extra=self._fields(level=level, cause=cause))
+        self._level.change(level, cause)
+        self._is_lowered(level)
+
+    def _is_lowered(self, level: int) -> None:
+        """Since when the call is served at a lower level than it is meant to have."""
+        is_lowered = level > 0 and self._offer.home == "realtime"
+        self._lowered_at = (self._lowered_at or time.monotonic()) if is_lowered else None
 
     # --- the one timer ------------------------------------------------------------------------------------------------
 

@@ -149,8 +149,8 @@ class Switchboard:
                 if not cut.is_granted:
                     raise RemoteProtocolError("malformed message: cut")
                 session.take_over(cut)
-            case Digits():
-                pass  # the edge has told them as a fact; what the agent does about them comes with the orchestrator
+            case Digits(digits=digits):
+                session.press(digits)
             case _:
                 assert_never(command)
         return _RECEIPT

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, assert_never, get_args
+from typing import Final, get_args
 
 from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
 from common.messages.commands import CutOver, LeftOver
@@ -10,6 +10,7 @@ from common.messages.offers import HandoverReason
 from talker.core import telling
 from talker.core.agent_turns import AgentTurns, Remnant
 from talker.core.attendance import Attendance
+from talker.core.beside import Beside
 from talker.core.caller_audio import CallerAudio
 from talker.core.caller_turns import CallerTurns
 from talker.core.floor import Floor, Moment
@@ -102,6 +103,7 @@ class SpeechConversation:
         self._settling = Settling(subject, patience)
         self._liveness = Liveness(now)
         self._retire_at = retire_at
+        self._beside = Beside(subject.service_level, subject.level_cause)
         self._request = Respond()
         self._request_later: Respond | None = None
         self._last_wish: AskHandover | None = None
@@ -167,7 +169,7 @@ class SpeechConversation:
             case SessionOpened():
                 return ()
             case _:
-                assert_never(event)
+                return self._beside.feed(self._subject, self._clock.leg_ms, event)
 
     def next_deadline(self) -> float:
         """When to feed a `Tick` (monotonic seconds)."""
@@ -184,12 +186,13 @@ class SpeechConversation:
         if self.phase is not Phase.CANDIDATE:
             return ()
         self._attendance.confirm(now)
+        level = self._beside.begin(self._subject, cut.leg_clock_ms, cut.service_level)
         told = self._settling.begin(cut, answers_by_itself=answers_by_itself, now=now)
         if self._settling.situation.agent_began_ms >= 0:
             self._cleared_through = _NOTHING  # what the talker before said may still be playing
         opening = self._settling.opening() if self._settling.is_settled else None
         asked = self._ask(opening, now) if opening is not None else ()
-        return (*told, *asked, LetAudioThrough(cut.leg_clock_ms))
+        return (*level, *told, *asked, LetAudioThrough(cut.leg_clock_ms))
 
     def _configured(self, now: float) -> tuple[Command, ...]:
         """Ask for one answer, if one is due to what was said until here. What comes later is the model's own affair."""

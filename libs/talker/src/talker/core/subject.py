@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from common.messages.facts import LevelCause
 from common.profile import AgentProfile
 
 
@@ -17,6 +18,10 @@ class Subject:
     """Whether the model can be told what was not heard."""
     answers_checks: bool = False
     """Whether the session says that it lives when it is asked."""
+    caller_number: str = ""
+    service_level: int = 0
+    """What the session serves the call at when it is opened (`design.md` section 8)."""
+    level_cause: LevelCause = LevelCause.RECOVERED
 
 
 @dataclass(frozen=True, slots=True)

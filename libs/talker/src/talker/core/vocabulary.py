@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from common.audio import Kind
 from common.messages.commands import CutOver, LeftOver
-from common.messages.facts import AnyFact
+from common.messages.facts import AnyFact, LevelCause
 from common.messages.offers import HandoverReason
 from talker.port import SpeechCommand, SpeechEvent
 
@@ -61,12 +61,28 @@ class ClearLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What came of a `RunTool`, as the model is to be told."""
+
+    tool_call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline may have come."""
 
 
 Event: TypeAlias = (
-    SpeechEvent | BecameTalker | ReplayEnded | WasAdopted | StandingTold | CarrierCleared | ClearLost | Tick
+    SpeechEvent
+    | ToolAnswered
+    | BecameTalker
+    | ReplayEnded
+    | WasAdopted
+    | StandingTold
+    | CarrierCleared
+    | ClearLost
+    | Tick
 )
 
 # --- asked for ------------------------------------------------------------------------------------------------------
@@ -119,6 +135,30 @@ class AskHandover:
     reason: HandoverReason
     error_code: str = ""
     is_retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Have a tool run, by whoever runs tools; answered by `ToolAnswered`, whatever comes of it."""
+
+    tool_call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskTransfer:
+    """Have the edge give the caller to a human: a name of the profile's `transfers`."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteLevel:
+    """The call is served at this level from now on, and was at another before."""
+
+    level: int
+    cause: LevelCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +217,9 @@ Command: TypeAlias = (
     | AskStanding
     | ClearCarrier
     | AskHandover
+    | RunTool
+    | AskTransfer
+    | NoteLevel
     | WriteFact
     | ReportResponse
     | NoteFirstAudio
