@@ -1,0 +1,281 @@
+"""The turn-based conversation of one call: caller turns become words, words become answers, answers become speech."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, assert_never
+
+from common.profile import AgentProfile
+from fallback.core.answer import Answer, Begin
+from fallback.core.hearing import CallerBegan, CallerEnded
+from fallback.core.memory import Memory
+from fallback.core.prompt_voice import PromptVoice
+from fallback.core.vocabulary import (
+    Abandon,
+    AskChat,
+    ChatEnded,
+    ChatSaid,
+    Command,
+    Emit,
+    PipelineEvent,
+    Sounded,
+    SoundEnded,
+    ToolCall,
+    Transcribe,
+    Transcribed,
+)
+from talker.port import (
+    AddToolCall,
+    AddToolOutput,
+    AddTurn,
+    AgentAudio,
+    AgentAudioEnded,
+    AgentText,
+    CallerSpeechStarted,
+    CallerSpeechStopped,
+    CallerTranscribed,
+    CancelResponse,
+    CheckAlive,
+    Configure,
+    DeleteItem,
+    Respond,
+    ResponseEnded,
+    ResponseStarted,
+    ResponseStatus,
+    SessionConfigured,
+    SpeechCommand,
+    ToolWanted,
+    Truncate,
+)
+
+FILL_AFTER_S: Final = 1.2
+"""A caller who waits longer for the agent's voice hears a word of patience."""
+ROUNDS_AT_MOST: Final = 6
+"""Rounds of tools in one answer; a model that still wants more is told that there are none."""
+SPOKEN: Final = (
+    "You are on the telephone: your words are read out aloud. Answer in plain sentences, briefly, without lists, "
+    "headings, emphasis or links."
+)
+NEVER: Final = float("inf")
+
+
+class Dialogue:
+    """`feed` it what happens; ask `next_deadline` when to `tick`. One answer at a time, the caller always first."""
+
+    def __init__(self, profile: AgentProfile, voice: PromptVoice, new_id: Callable[[str], str]) -> None:
+        self._profile = profile
+        self._voice = voice
+        self._new_id = new_id
+        self._memory = Memory()
+        self._answers_by_itself = True
+        self._turn_id = ""
+        self._unwritten: set[str] = set()
+        """Caller turns that are being put into words."""
+        self._respond_later: Respond | None = None
+        self._answer: Answer | None = None
+        self._fill_at = NEVER
+
+    @property
+    def is_at_rest(self) -> bool:
+        """True while nothing is under way."""
+        return self._answer is None and not self._unwritten and not self._turn_id
+
+    def next_deadline(self) -> float:
+        """When to `tick`."""
+        return self._fill_at
+
+    # --- from the call --------------------------------------------------------------------------------------------
+
+    def told(self, command: SpeechCommand, now: float) -> tuple[Command, ...]:
+        """A command of the call's session."""
+        match command:
+            case Configure(profile, answers_by_itself):
+                self._profile, self._answers_by_itself = profile, answers_by_itself
+                return (Emit(SessionConfigured()),)
+            case Respond():
+                return self._respond(command, now)
+            case CancelResponse(response_id):
+                return self._cancel() if self._answer and self._answer.answer_id == response_id else ()
+            case AddToolOutput(tool_call_id, output):
+                return self._tool_answered(tool_call_id, output)
+            case AddTurn() | AddToolCall() | Truncate() | DeleteItem():
+                self._remember(command)
+                return ()
+            case CheckAlive():
+                return ()
+            case _:
+                assert_never(command)
+
+    def _remember(self, command: AddTurn | AddToolCall | Truncate | DeleteItem) -> None:
+        match command:
+            case AddTurn(speaker, text, item_id, after):
+                self._memory.add_turn(speaker, text, item_id, after)
+            case AddToolCall(tool_call_id, name, arguments):
+                self._memory.call_tool(tool_call_id, name, arguments)
+            case Truncate(item_id, heard_ms):
+                self._memory.truncate(item_id, heard_ms)
+            case DeleteItem(item_id):
+                self._memory.delete(item_id)
+            case _:
+                assert_never(command)
+
+    # --- from the caller ------------------------------------------------------------------------------------------
+
+    def caller_began(self, began: CallerBegan) -> tuple[Command, ...]:
+        """The caller speaks: whatever was going to be said is not."""
+        self._turn_id = self._new_id("turn")
+        self._respond_later = None
+        return (*self._cancel(), Emit(CallerSpeechStarted(self._turn_id, began.audio_ms)))
+
+    def caller_ended(self, ended: CallerEnded, now: float) -> tuple[Command, ...]:
+        """The caller has spoken and waits."""
+        turn_id, self._turn_id = self._turn_id, ""
+        self._unwritten.add(turn_id)
+        if self._answers_by_itself:
+            self._respond_later = Respond()
+            self._fill_at = now + FILL_AFTER_S
+        return (Emit(CallerSpeechStopped(turn_id, ended.audio_ms)), Transcribe(turn_id, ended.pcmu))
+
+    def leave(self) -> tuple[Command, ...]:
+        """Somebody else has to talk: nothing of what is under way will be said."""
+        dropped = tuple(Abandon(turn_id) for turn_id in self._unwritten)
+        self._unwritten.clear()
+        self._turn_id, self._respond_later = "", None
+        return (*self._cancel(), *dropped)
+
+    # --- from the pipeline ----------------------------------------------------------------------------------------
+
+    def is_about(self, work_id: str) -> bool:
+        """True if this turn or answer is still wanted."""
+        return work_id in self._unwritten or (self._answer is not None and self._answer.answer_id == work_id)
+
+    def brought(self, event: PipelineEvent, now: float) -> tuple[Command, ...]:
+        """What a stage has brought; of a turn or answer nobody waits for any more it is ignored."""
+        if isinstance(event, Transcribed):
+            return self._transcribed(event, now)
+        answer = self._answer
+        if answer is None or answer.answer_id != event.answer_id:
+            return ()
+        match event:
+            case ChatSaid():
+                answer.write(event)
+            case ChatEnded():
+                if tools := answer.written(event):
+                    return (*answer.to_speak(), *self._want(answer, tools))
+                if answer.is_empty:
+                    return (*self._say("pardon", answer), *self._go_on(answer))
+            case Sounded() | SoundEnded():
+                answer.hear(event)
+            case _:
+                assert_never(event)
+        return self._go_on(answer)
+
+    def _transcribed(self, event: Transcribed, now: float) -> tuple[Command, ...]:
+        if event.item_id not in self._unwritten:
+            return ()
+        self._unwritten.discard(event.item_id)
+        if event.text.strip():
+            self._memory.add_turn("caller", event.text, event.item_id, None)
+        told = Emit(CallerTranscribed(event.item_id, event.text))
+        if self._turn_id or self._unwritten or self._respond_later is None:
+            return (told,)
+        if not event.text.strip() and not self._respond_later.instructions:
+            self._respond_later = None
+            return (told, *self._beg_pardon())
+        return (told, *self._respond(self._respond_later, now))
+
+    def _beg_pardon(self) -> tuple[Command, ...]:
+        """Somebody spoke and no words were made out."""
+        answer = self._new_answer()
+        answer.written(ChatEnded(answer.answer_id))
+        return (Emit(ResponseStarted(answer.answer_id)), *self._say("pardon", answer), *self._go_on(answer))
+
+    # --- answering ------------------------------------------------------------------------------------------------
+
+    def _respond(self, request: Respond, now: float) -> tuple[Command, ...]:
+        """Answer, once all the caller has said is in words. The caller may be speaking again: then not."""
+        if self._turn_id:
+            return ()
+        if self._unwritten:
+            self._respond_later = request
+            return ()
+        self._respond_later = None
+        cancelled = self._cancel()
+        answer = self._new_answer()
+        if self._fill_at == NEVER:
+            self._fill_at = now + FILL_AFTER_S
+        begun = Emit(ResponseStarted(answer.answer_id))
+        if request.words:
+            answer.say(request.words)
+            return (*cancelled, begun, *self._go_on(answer))
+        return (*cancelled, begun, self._ask(answer, request.instructions))
+
+    def _new_answer(self) -> Answer:
+        self._answer = Answer(self._new_id("resp"), self._new_id("item"))
+        return self._answer
+
+    def _ask(self, answer: Answer, instructions: str = "") -> AskChat:
+        answer.rounds += 1
+        messages = self._memory.messages(f"{instructions or self._profile.instructions}\n\n{SPOKEN}")
+        tools = self._profile.tools if answer.rounds < ROUNDS_AT_MOST else ()
+        return AskChat(answer.answer_id, messages, tools)
+
+    def _want(self, answer: Answer, tools: tuple[ToolCall, ...]) -> Iterator[Emit]:
+        for tool in tools:
+            self._memory.call_tool(tool.tool_call_id, tool.name, tool.arguments)
+            yield Emit(
+                ToolWanted(answer.answer_id, tool.tool_call_id, tool.tool_call_id, tool.name, tool.arguments)
+            )
+
+    def _tool_answered(self, tool_call_id: str, output: str) -> tuple[Command, ...]:
+        self._memory.tool_answered(tool_call_id, output)
+        answer = self._answer
+        if answer is None or tool_call_id not in answer.tools_due:
+            return ()
+        answer.tools_due.discard(tool_call_id)
+        return () if answer.tools_due else (self._ask(answer),)
+
+    def _go_on(self, answer: Answer) -> tuple[Command, ...]:
+        """Let be heard what can be, have the next made into speech, end what is over."""
+        heard = tuple(self._heard(answer))
+        ended = self._ended(answer, "completed") if answer.is_over else ()
+        return (*heard, *answer.to_speak(), *ended)
+
+    def _heard(self, answer: Answer) -> Iterator[Emit]:
+        for each in answer.to_hear():
+            self._fill_at = NEVER
+            if isinstance(each, Begin):
+                self._memory.say(answer.item_id, each.text)
+                yield Emit(AgentText(answer.answer_id, answer.item_id, each.text))
+            else:
+                self._memory.sound(answer.item_id, len(each.pcmu))
+                yield Emit(AgentAudio(answer.answer_id, answer.item_id, each.pcmu))
+
+    def _ended(self, answer: Answer, status: ResponseStatus) -> tuple[Command, ...]:
+        self._answer, self._fill_at = None, NEVER
+        over = (Emit(AgentAudioEnded(answer.answer_id, answer.item_id)),) if answer.has_sounded else ()
+        usage = answer.usage if answer.usage.input_text_tokens else None
+        return (*over, Emit(ResponseEnded(answer.answer_id, status, usage=usage)))
+
+    def _cancel(self) -> tuple[Command, ...]:
+        answer = self._answer
+        if answer is None:
+            self._fill_at = NEVER
+            return ()
+        return (Abandon(answer.answer_id), *self._ended(answer, "cancelled"))
+
+    def _say(self, name: str, answer: Answer) -> tuple[Command, ...]:
+        """A prompt within an answer, as an item of its own."""
+        self._fill_at = NEVER
+        return self._voice.say((name,), answer.answer_id)
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> tuple[Command, ...]:
+        """The caller has waited for a while: say so, once for each turn."""
+        if now < self._fill_at:
+            return ()
+        self._fill_at = NEVER
+        if self._answer is not None:
+            return () if self._answer.has_sounded else self._say("one_moment", self._answer)
+        answer_id = self._new_id("resp")
+        begun, ended = Emit(ResponseStarted(answer_id)), Emit(ResponseEnded(answer_id, "completed"))
+        return (begun, *self._voice.say(("one_moment",), answer_id), ended)
