@@ -7,7 +7,17 @@ from typing import Final
 from common import metrics, subjects
 from common.bus.connection import Bus
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
-from common.messages.commands import Clear, CutOver, HandoverPlease, Heard, Ready, Standing, StandingAsked, Transfer
+from common.messages.commands import (
+    Clear,
+    CutOver,
+    HandoverPlease,
+    HangUp,
+    Heard,
+    Ready,
+    Standing,
+    StandingAsked,
+    Transfer,
+)
 from common.messages.tools import ToolRequest, ToolResult
 from talker.core.vocabulary import AskHandover, RunTool
 
@@ -103,6 +113,11 @@ class EdgeLink:
                 return True  # somebody is there and has nothing to say
             return True
         return False
+
+    async def hang_up(self) -> None:
+        """End the call. If this is lost the caller ends it, who was said goodbye to."""
+        wish = HangUp(call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id)
+        await self._bus.publish(self._subject, wish.encode())
 
     async def transfer(self, to: str) -> bool:
         """Have the caller given to a human, by name. False if the edge cannot be told."""

@@ -218,6 +218,11 @@ class CallbackAsked:
     """The caller wants to be called back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The caller was said goodbye to: the call is to end."""
+
+
 SpeechEvent: TypeAlias = (
     AgentAudio
     | AgentText
@@ -236,6 +241,7 @@ SpeechEvent: TypeAlias = (
     | HumanWanted
     | MessageTaken
     | CallbackAsked
+    | Farewell
     | SessionClosed
 )
 

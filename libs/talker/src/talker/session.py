@@ -19,6 +19,7 @@ from talker.core.conversation import SpeechConversation
 from talker.core.subject import Patience, Subject
 from talker.core.vocabulary import (
     AskHandover,
+    AskHangUp,
     AskStanding,
     AskTransfer,
     BecameTalker,
@@ -311,6 +312,8 @@ class CallSession:
                 self._spawn(self._run_tool(command))
             case AskTransfer(to):
                 self._spawn(self._transfer(to))
+            case AskHangUp():
+                self._spawn(self._edge.hang_up())
             case NoteLevel(level, cause):
                 self._note_level(level, cause)
             case _:

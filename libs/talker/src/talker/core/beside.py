@@ -4,10 +4,10 @@ from typing import Any, TypeAlias, assert_never
 
 from common.messages.facts import CallbackWanted, LevelCause, MessageLeft, ServiceLevelChanged, ToolCalled, ToolReturned
 from talker.core.subject import Subject
-from talker.core.vocabulary import AskTransfer, Command, NoteLevel, RunTool, ToolAnswered, WriteFact
-from talker.port import AddToolOutput, CallbackAsked, HumanWanted, LevelChanged, MessageTaken, ToolWanted
+from talker.core.vocabulary import AskHangUp, AskTransfer, Command, NoteLevel, RunTool, ToolAnswered, WriteFact
+from talker.port import AddToolOutput, CallbackAsked, Farewell, HumanWanted, LevelChanged, MessageTaken, ToolWanted
 
-Aside: TypeAlias = ToolWanted | ToolAnswered | LevelChanged | HumanWanted | MessageTaken | CallbackAsked
+Aside: TypeAlias = ToolWanted | ToolAnswered | LevelChanged | HumanWanted | MessageTaken | CallbackAsked | Farewell
 
 
 class Beside:
@@ -31,6 +31,8 @@ class Beside:
                 return (WriteFact(returned), AddToolOutput(tool_call_id, output))
             case LevelChanged(level, cause):
                 return self._level_changed(subject, at_ms, level, cause)
+            case Farewell():
+                return (AskHangUp(),)
             case HumanWanted(to):
                 return (AskTransfer(to),)
             case MessageTaken(message_id, duration_ms):

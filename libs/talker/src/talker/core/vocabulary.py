@@ -154,6 +154,11 @@ class AskTransfer:
 
 
 @dataclass(frozen=True, slots=True)
+class AskHangUp:
+    """Have the edge end the call."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoteLevel:
     """The call is served at this level from now on, and was at another before."""
 
@@ -219,6 +224,7 @@ Command: TypeAlias = (
     | AskHandover
     | RunTool
     | AskTransfer
+    | AskHangUp
     | NoteLevel
     | WriteFact
     | ReportResponse

@@ -221,9 +221,7 @@ class Dialogue:
     def _want(self, answer: Answer, tools: tuple[ToolCall, ...]) -> Iterator[Emit]:
         for tool in tools:
             self._memory.call_tool(tool.tool_call_id, tool.name, tool.arguments)
-            yield Emit(
-                ToolWanted(answer.answer_id, tool.tool_call_id, tool.tool_call_id, tool.name, tool.arguments)
-            )
+            yield Emit(ToolWanted(answer.answer_id, tool.tool_call_id, tool.tool_call_id, tool.name, tool.arguments))
 
     def _tool_answered(self, tool_call_id: str, output: str) -> tuple[Command, ...]:
         self._memory.tool_answered(tool_call_id, output)

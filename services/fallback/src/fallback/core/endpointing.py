@@ -53,6 +53,16 @@ class Endpointing:
         """True from `TurnBegan` to `TurnEnded`."""
         return self._began_ms is not None
 
+    @property
+    def began_here_ms(self) -> int:
+        """What `TurnBegan` would tell of a turn that begins now by other evidence, a key for example."""
+        return max(0, self._now_ms - self.lead_in_ms)
+
+    @property
+    def ended_here_ms(self) -> int:
+        """What `TurnEnded` would tell of one that ends now."""
+        return self._now_ms + self._told_silence_ms
+
     def feed(self, probability: float) -> Boundary | None:
         """One more piece; the boundary it reveals."""
         self._now_ms += PIECE_MS

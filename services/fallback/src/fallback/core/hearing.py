@@ -48,6 +48,16 @@ class Hearing:
         """True while the caller speaks."""
         return self._endpointing.is_speaking
 
+    @property
+    def began_here_ms(self) -> int:
+        """Where a turn begins that is noticed otherwise."""
+        return self._endpointing.began_here_ms
+
+    @property
+    def ended_here_ms(self) -> int:
+        """Where such a turn ends."""
+        return self._endpointing.ended_here_ms
+
     def hear(self, pcmu: bytes) -> tuple[Heard, ...]:
         """More of the caller's audio; the boundaries of turns it reveals."""
         self._rest += pcmu

@@ -12,6 +12,7 @@ CHARACTERS_AT_MOST: Final = 48_000
 """Some 12,000 tokens, half an hour of talk. Older turns are left out of what the model is told."""
 NO_RESULT: Final = '{"error": "the result of this call is not known; it may or may not have been carried out"}'
 
+Speaker: TypeAlias = Literal["caller", "agent", "system"]
 ChatMessage: TypeAlias = dict[str, Any]
 """As the chat-completions API takes it."""
 _ROLES: Final = {"caller": "user", "agent": "assistant", "system": "system"}
@@ -19,7 +20,7 @@ _ROLES: Final = {"caller": "user", "agent": "assistant", "system": "system"}
 
 @dataclass(slots=True)
 class _Turn:
-    speaker: Literal["caller", "agent", "system"]
+    speaker: Speaker
     pieces: list[Piece] = field(default_factory=list)
     audio_bytes: int = 0
     heard_ms: int | None = None
@@ -48,7 +49,7 @@ class Memory:
         self._items: OrderedDict[str, _Turn | _Tool] = OrderedDict()
         self._unnamed = 0
 
-    def add_turn(self, speaker: Literal["caller", "agent", "system"], text: str, item_id: str, after: str | None) -> None:
+    def add_turn(self, speaker: Speaker, text: str, item_id: str, after: str | None) -> None:
         """A turn, whole. `after`: the item it follows; empty: it is the first; None: the newest."""
         item_id = item_id or self._name()
         self._items[item_id] = _Turn(speaker, [(0, text)])

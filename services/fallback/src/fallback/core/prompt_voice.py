@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from common.pcmu import duration_ms
 from common.prompts import PromptSet
+
+from common.pcmu import duration_ms
 from fallback.core.vocabulary import Command, Emit
 from talker.port import AgentAudio, AgentAudioEnded, AgentText, ResponseEnded, ResponseStarted
 

@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from common.profile import ToolGrant
-from fallback.core.hearing import CallerBegan, CallerEnded
 from fallback.core.memory import ChatMessage
+from fallback.core.menu_vocabulary import DropRecording, KeepRecording, NoteChoice, StartRecording, Tick
 from talker.port import SpeechCommand, SpeechEvent, Usage
 
 
@@ -83,9 +83,10 @@ class StageFailed:
 
 @dataclass(frozen=True, slots=True)
 class StagesChanged:
-    """Every stage has an endpoint that works, or no longer."""
+    """Every stage has an endpoint that works, or no longer. `is_throttled`: only because our rate is limited."""
 
     are_up: bool
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,21 @@ class Pressed:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """Time passed."""
+class RecordingSaved:
+    """The answer to `KeepRecording`: the message is kept."""
+
+    message_id: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLost:
+    """Nothing can be recorded, or what was recorded could not be kept."""
 
 
 PipelineEvent: TypeAlias = Transcribed | ChatSaid | ChatEnded | Sounded | SoundEnded
 Event: TypeAlias = (
-    CallerBegan | CallerEnded | SpeechCommand | PipelineEvent | StageFailed | StagesChanged | Pressed | Tick
+    SpeechCommand | PipelineEvent | StageFailed | StagesChanged | Pressed | RecordingSaved | RecordingLost | Tick
 )
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -149,18 +158,10 @@ class Abandon:
 
 
 @dataclass(frozen=True, slots=True)
-class StartRecording:
-    """Keep what the caller says from now on."""
+class Record:
+    """A piece of what the caller says, to be kept."""
 
-
-@dataclass(frozen=True, slots=True)
-class KeepRecording:
-    """The caller has said it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DropRecording:
-    """There was nothing to keep."""
+    pcmu: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,9 @@ Command: TypeAlias = (
     | Speak
     | Abandon
     | StartRecording
+    | Record
     | KeepRecording
     | DropRecording
     | KeepWish
+    | NoteChoice
 )
