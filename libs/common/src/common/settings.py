@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
@@ -15,6 +16,24 @@ T = TypeVar("T", bound="ServiceSettings")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Replicas = Annotated[Literal[1, 3, 5], BeforeValidator(int)]
+
+
+def _is_api_base(url: str) -> str:
+    """What is wrong is said without repeating the URL: it may hold what should not be shown."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError("must be an http:// or https:// URL")
+    if parts.username is not None:
+        raise ValueError("must not hold a user or a password: keys come from variables of their own")
+    return url
+
+
+ApiBaseUrl = Annotated[str, AfterValidator(_is_api_base)]
+"""Where an API like OpenAI's is, such as `https://api.openai.com/v1`."""
 
 
 class ServiceSettings(BaseSettings):

@@ -1,16 +1,46 @@
 """The settings of the fallback service."""
 
-from pydantic import Field
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
+from pydantic import Field, SecretStr
+
+from common import pipeline
 from common.errors import ConfigError
-from common.settings import Port, ServiceSettings
+from common.pipeline import Pipeline
+from common.settings import ApiBaseUrl, Port, ServiceSettings
 from fallback.core.thresholds import Thresholds
 
 PREFIX = "FALLBACK_"
+_PIPELINE_IF_THERE: Final = Path("agents") / pipeline.FILE_NAME
+_ONLY_WITHOUT_A_FILE: Final = (
+    "fallback_transcription_model",
+    "fallback_chat_model",
+    "fallback_speech_model",
+    "fallback_speech_voice",
+)
 
 
 class FallbackSettings(ServiceSettings):
     """Read once, in `__main__`."""
+
+    openai_api_key: SecretStr | None = Field(None, description="OpenAI API key")
+    openai_base_url: ApiBaseUrl = Field("https://api.openai.com/v1", description="API base URL")
+    fallback_pipeline: Path | None = Field(
+        None,
+        description="File with the pipeline's endpoints; not set: agents/pipeline.toml if there is one, else OpenAI",
+    )
+    fallback_transcription_model: str = Field(
+        pipeline.TRANSCRIPTION_MODEL, min_length=1, description="What writes down the caller's words, without a file"
+    )
+    fallback_chat_model: str = Field(
+        pipeline.CHAT_MODEL, min_length=1, description="What answers the caller, without a file"
+    )
+    fallback_speech_model: str = Field(pipeline.SPEECH_MODEL, min_length=1, description="What speaks, without a file")
+    fallback_speech_voice: str = Field(pipeline.SPEECH_VOICE, min_length=1, description="Its voice, without a file")
+    fallback_capacity: int = Field(50, ge=1, le=2_000, description="Calls one replica carries at most")
 
     fallback_breaker_window_s: float = Field(10.0, description="Attempts of the last seconds a breaker decides by")
     fallback_breaker_failed_percent: float = Field(50.0, description="Failed attempts that open it, in percent")
@@ -26,6 +56,40 @@ class FallbackSettings(ServiceSettings):
     fallback_breaker_ramp_step_s: float = Field(60.0, description="Length of each step")
     fallback_breaker_dwell_s: float = Field(10.0, description="A breaker changes at most twice in so long")
     fallback_ops_port: Port = Field(9103, description="Port of /livez, /readyz and /metrics; 0: any")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values no log line may show."""
+        openai = () if self.openai_api_key is None else (self.openai_api_key.get_secret_value(),)
+        read = self.pipeline()
+        return tuple(dict.fromkeys((*openai, *(read.secrets if read else ()))))
+
+    def pipeline(self, environ: Mapping[str, str] = os.environ) -> Pipeline | None:
+        """The pipeline with its keys; None without a file and without a key: no call can be served by models here.
+
+        Raises `ConfigError` naming the file and what is wrong in it, or the variable that should hold a key.
+        """
+        file = self.fallback_pipeline or (_PIPELINE_IF_THERE if _PIPELINE_IF_THERE.is_file() else None)
+        if file is not None:
+            self._refuse_models_beside(file)
+            try:
+                return pipeline.load_pipeline(file).with_keys(environ)
+            except ConfigError as error:
+                raise ConfigError(f"FALLBACK_PIPELINE: {error}") from None
+        if self.openai_api_key is None:
+            return None
+        return pipeline.of_openai(
+            self.openai_base_url,
+            transcription_model=self.fallback_transcription_model,
+            chat_model=self.fallback_chat_model,
+            speech_model=self.fallback_speech_model,
+            voice=self.fallback_speech_voice,
+        ).with_keys({pipeline.OPENAI_KEY_NAME: self.openai_api_key.get_secret_value()})
+
+    def _refuse_models_beside(self, file: Path) -> None:
+        for name in _ONLY_WITHOUT_A_FILE:
+            if name in self.model_fields_set:
+                raise ConfigError(f"{name.upper()}: {file} says which models are used; remove the one or the other")
 
     def thresholds(self) -> Thresholds:
         """What breakers decide by. Raises `ConfigError` naming the values that make no sense."""

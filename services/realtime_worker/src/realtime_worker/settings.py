@@ -2,24 +2,16 @@
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from common.errors import ConfigError
-from common.settings import Port, ServiceSettings
+from common.settings import ApiBaseUrl, Port, ServiceSettings
 
 PREFIX = "REALTIME_WORKER_"
 FIRST_ENDPOINT: Final = "openai"
 """What the endpoint at `OPENAI_BASE_URL` is called."""
-
-
-def _is_api_base(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError("must be an http:// or https:// URL")
-    return url
 
 
 class EndpointSetting(BaseModel):
@@ -39,7 +31,7 @@ class _OtherEndpoint(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")
-    base_url: Annotated[str, AfterValidator(_is_api_base)]
+    base_url: ApiBaseUrl
     key_name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     model: str = ""
 
@@ -51,7 +43,7 @@ class RealtimeWorkerSettings(ServiceSettings):
     """Read once, in `__main__`."""
 
     openai_api_key: SecretStr = Field(min_length=1, description="OpenAI API key")
-    openai_base_url: Annotated[str, AfterValidator(_is_api_base)] = Field(
+    openai_base_url: ApiBaseUrl = Field(
         "https://api.openai.com/v1", description="API base URL; the Realtime socket's URL is derived from it"
     )
     realtime_worker_model: str = Field(
