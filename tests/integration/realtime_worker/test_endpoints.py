@@ -14,8 +14,8 @@ from integration.fallback.replicas import QUICK, fleet, replica
 from integration.realtime_worker.edge_stand_in import until
 from integration.realtime_worker.openai_process import Simulator, running
 from integration.realtime_worker.stage import SCRIPT, Stage, Stages, metric
-from realtime_worker.core.preference import place_of
 from realtime_worker.endpoints import Endpoints
+from talker.core.place import place_of
 
 MODEL = "gpt-realtime-2.1"
 

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from realtime_worker.core.preference import order, place_of
+from realtime_worker.core.preference import order
+from talker.core.place import place_of
 
 A, B, C = ("openai", "m"), ("eu", "m"), ("other", "n")
 

@@ -11,9 +11,11 @@ from common.messages.outcome import Outcome
 class Outcomes:
     """`connected` and `responded` never wait; `run` publishes. At most once: an outcome that is late is of no use."""
 
-    def __init__(self, bus: Bus, talker_id: str) -> None:
+    def __init__(self, bus: Bus, talker_id: str, *, has_breaker: bool = True) -> None:
+        """`has_breaker`: the fleet decides by them whether the provider may be given callers."""
         self._bus = bus
         self._talker_id = talker_id
+        self._has_breaker = has_breaker
         self._new: asyncio.Queue[tuple[str, Outcome]] = asyncio.Queue(maxsize=1_000)
 
     def connected(self, provider: str, model: str, error_code: str, latency_s: float) -> None:
@@ -28,6 +30,8 @@ class Outcomes:
     def _write(
         self, attempt: Literal["connect", "response"], provider: str, model: str, error_code: str, latency_s: float
     ) -> None:
+        if not self._has_breaker:
+            return
         outcome = Outcome(
             talker_id=self._talker_id,
             model=model,

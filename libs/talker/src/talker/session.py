@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from common import ids, logs, metrics
 from common.bus.batcher import Batcher
@@ -65,6 +65,9 @@ from talker.tokens import count_tokens
 
 log = logs.get("session")
 
+RAISE_AGAIN_S: Final = 5.0
+"""Between two requests to bring a call back where it belongs: an edge that found nobody does not try by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Around:
@@ -103,6 +106,7 @@ class CallSession:
         self._adoption: tuple[Adopt, Adopted] | None = None
         self._was_cut_to = False
         self._lowered_at: float | None = None
+        self._raise_asked_at = float("-inf")
         self._level = LevelMeter()
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
@@ -217,11 +221,11 @@ class CallSession:
     def is_to_be_raised(self, after_s: float) -> bool:
         """True if this talker has been at a lower service level than its call is meant to have for so long.
 
-        False once its edge has been told, which is asked until it answers.
+        False for a while once its edge was told: it may be looking for somebody, or may have found nobody.
         """
-        has_asked = HandoverReason.BREAKER_CLOSED in self._wished
-        is_lowered = self._lowered_at is not None and time.monotonic() >= self._lowered_at + after_s
-        return self.is_talker and is_lowered and not has_asked
+        now = time.monotonic()
+        is_lowered = self._lowered_at is not None and now >= self._lowered_at + after_s
+        return self.is_talker and is_lowered and now >= self._raise_asked_at + RAISE_AGAIN_S
 
     def release(self, reason: str) -> None:
         """The edge is done with us."""
@@ -347,6 +351,8 @@ class CallSession:
             self._feed(StandingTold(is_current))
 
     async def _please(self, wish: AskHandover) -> None:
+        if wish.reason is HandoverReason.BREAKER_CLOSED:
+            self._raise_asked_at = time.monotonic()
         if wish.reason not in self._wished:
             self._wished.add(wish.reason)
             metrics.HANDOVERS_WISHED.labels(wish.reason).inc()

@@ -56,8 +56,13 @@ class Switchboard:
         slots: Slots,
         new_session: Callable[[Offer], CallSession],
         resend: Callable[[str, float], Coroutine[Any, Any, None]],
+        lowered_at_least_s: float = LOWERED_AT_LEAST_S,
     ) -> None:
-        """`resend` publishes again what was sent to a subject in the last seconds."""
+        """`resend` publishes again what was sent to a subject in the last seconds.
+
+        `lowered_at_least_s`: how long a call keeps a lower service level before it is brought back.
+        """
+        self._lowered_at_least_s = lowered_at_least_s
         self._talker_id = talker_id
         self._active = metrics.CALLS_ACTIVE.labels(kind)
         self._new_session = new_session
@@ -205,7 +210,7 @@ class Switchboard:
         `is_welcome`: whether a call (id, and the model it wants) may go where it belongs.
         """
         for session in tuple(self._sessions.values()):
-            if session.is_to_be_raised(LOWERED_AT_LEAST_S) and is_welcome(session.call_id, session.wanted_model):
+            if session.is_to_be_raised(self._lowered_at_least_s) and is_welcome(session.call_id, session.wanted_model):
                 session.ask_handover(HandoverReason.BREAKER_CLOSED)
 
     # --- the bus --------------------------------------------------------------------------------------------------

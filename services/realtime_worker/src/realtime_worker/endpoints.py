@@ -11,9 +11,10 @@ from common.bus.connection import Bus
 from common.errors import TrunklineError
 from common.messages.breaker import BreakerStandings
 from common.messages.offers import HandoverReason, Offer
-from realtime_worker.core.preference import Key, order, place_of
+from realtime_worker.core.preference import Key, order
 from realtime_worker.opening import Opener
 from realtime_worker.warm_sessions import WarmSessions
+from talker.core.place import place_of
 from talker.port import Opened
 
 log = logs.get("endpoints")

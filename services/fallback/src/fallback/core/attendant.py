@@ -53,6 +53,7 @@ class Attendant:
         new_id: Callable[[str], str],
         *,
         has_number: bool,
+        answers_by_itself: bool = True,
         begins_at: Rung = Rung.PIPELINE,
         cause: LevelCause = LevelCause.STAGES_FAILED,
     ) -> None:
@@ -60,7 +61,7 @@ class Attendant:
         self._voice = voice
         self._ladder = Machine(LADDER, begins_at)
         self._hearing = Hearing(profile.turn_detection, detector)
-        self._dialogue = Dialogue(profile, voice, new_id)
+        self._dialogue = Dialogue(profile, voice, new_id, answers_by_itself=answers_by_itself)
         self._desk = MenuDesk(profile, voice, new_id, self._hearing, has_number=has_number)
         self._cause = cause
         self._are_stages_up = begins_at is Rung.PIPELINE

@@ -60,12 +60,15 @@ NEVER: Final = float("inf")
 class Dialogue:
     """`feed` it what happens; ask `next_deadline` when to `tick`. One answer at a time, the caller always first."""
 
-    def __init__(self, profile: AgentProfile, voice: PromptVoice, new_id: Callable[[str], str]) -> None:
+    def __init__(
+        self, profile: AgentProfile, voice: PromptVoice, new_id: Callable[[str], str], *, answers_by_itself: bool
+    ) -> None:
+        """`answers_by_itself`: False until a running call has been told."""
         self._profile = profile
         self._voice = voice
         self._new_id = new_id
         self._memory = Memory()
-        self._answers_by_itself = True
+        self._answers_by_itself = answers_by_itself
         self._turn_id = ""
         self._unwritten: set[str] = set()
         """Caller turns that are being put into words."""

@@ -1,18 +1,10 @@
 """Which endpoint a call is opened at: the first of the list that its breaker allows, the others after it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 Key: TypeAlias = tuple[str, str]
 """Provider and model, as breakers are named."""
-
-_PLACES: Final = 2**64
-
-
-def place_of(call_id: str) -> float:
-    """A call's place among all calls, 0.0 to 1.0: the same wherever and whenever it is asked for."""
-    return int.from_bytes(hashlib.sha256(call_id.encode()).digest()[:8]) / _PLACES
 
 
 def order(endpoints: Sequence[Key], shares: Mapping[Key, float], place: float, *, has_failed: bool) -> tuple[int, ...]:

@@ -1,0 +1,140 @@
+"""Asks a stage of the pipeline: its endpoints in their order, each in bounded time, until one does what is asked."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol, TypeVar
+
+from common import logs, metrics
+from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
+from common.pipeline import StageEndpoint
+from fallback.core.stage_health import StageHealth
+from fallback.core.vocabulary import Stage, StagesChanged
+from fallback.pipeline.failures import Throttled, trouble_of
+
+log = logs.get("stages")
+
+TRIES_AT_MOST: Final = 3
+TOTAL_S: Final = 6.0
+"""No endpoint is tried any more when a caller has waited for so long."""
+_QUICK_S: Final = 0.5
+"""An endpoint that failed sooner may be asked again at once, if it is the only one."""
+_RETRY_AFTER_S: Final = 0.1
+_NEXT_WITHIN_S: Final = 4.0
+"""Between two pieces of an answer."""
+
+E = TypeVar("E", bound=StageEndpoint)
+E_contra = TypeVar("E_contra", bound=StageEndpoint, contravariant=True)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Work(Protocol[E_contra, T_co]):
+    """What is asked of a stage. Begun again at another endpoint, it goes on after what was delivered already."""
+
+    def begin(self, endpoint: E_contra) -> AsyncIterator[T_co]:
+        """The pieces of the answer. Raises a `TrunklineError`."""
+        ...
+
+
+class Stages:
+    """What this process knows of its endpoints (`health`), and who wants to hear when that changes."""
+
+    def __init__(self, health: StageHealth) -> None:
+        self.health = health
+        self._listeners: set[Callable[[StagesChanged], None]] = set()
+        self._told = health.standing
+        self._show()
+
+    @property
+    def standing(self) -> StagesChanged:
+        """Whether every stage has an endpoint that may be asked."""
+        return self._told
+
+    def listen(self, listener: Callable[[StagesChanged], None]) -> None:
+        """Tell `listener` from now on, at each change."""
+        self._listeners.add(listener)
+
+    def forget(self, listener: Callable[[StagesChanged], None]) -> None:
+        """No longer."""
+        self._listeners.discard(listener)
+
+    async def run(self, stage: Stage, endpoints: Sequence[E], work: Work[E, T], deliver: Callable[[T], None]) -> None:
+        """Have it done and every piece delivered. Raises the last endpoint's `TrunklineError`."""
+        self.health.asked(stage)
+        until = time.monotonic() + TOTAL_S
+        last: TrunklineError = UpstreamUnavailable(f"no {stage} endpoint works")
+        usable = self._usable(stage, endpoints)
+        tries = usable[:TRIES_AT_MOST]
+        while tries and time.monotonic() < until:
+            endpoint = tries.pop(0)
+            started = time.monotonic()
+            try:
+                await self.attempt(stage, endpoint, work, deliver)
+                return
+            except TrunklineError as error:
+                last = error
+            is_quick = time.monotonic() < started + _QUICK_S and last.retryable
+            if not tries and len(usable) == 1 and is_quick and self.health.may_retry(stage):
+                usable = [*usable, endpoint]
+                tries.append(endpoint)
+                await asyncio.sleep(_RETRY_AFTER_S)
+        raise last
+
+    def _usable(self, stage: Stage, endpoints: Sequence[E]) -> list[E]:
+        names = self.health.usable(stage, [each.name for each in endpoints])
+        return [each for each in endpoints if each.name in names]
+
+    async def attempt(self, stage: Stage, endpoint: E, work: Work[E, T], deliver: Callable[[T], None]) -> None:
+        """One attempt at one endpoint, counted whatever comes of it. Raises a `TrunklineError`."""
+        started = time.monotonic()
+        result = "cancelled"
+        try:
+            await self._pieces(stage, endpoint, work, deliver, started)
+            result = "ok"
+            self.health.worked(stage, endpoint.name)
+        except TrunklineError as error:
+            result = "garbage" if isinstance(error, RemoteProtocolError) else error.code
+            self._failed(stage, endpoint, error)
+            raise
+        finally:
+            metrics.STAGE_ATTEMPTS.labels(stage, endpoint.name, result).inc()
+            self._tell()
+
+    async def _pieces(
+        self, stage: Stage, endpoint: E, work: Work[E, T], deliver: Callable[[T], None], started: float
+    ) -> None:
+        within_s, is_first = endpoint.timeout_s, True
+        async with aclosing(work.begin(endpoint)) as pieces:  # type: ignore[type-var]
+            while True:
+                try:
+                    async with asyncio.timeout(within_s):
+                        piece = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as error:
+                    raise DeadlineExceeded(f"the {stage} endpoint's answer", within_s) from error
+                if is_first:
+                    metrics.STAGE_SECONDS.labels(stage, endpoint.name).observe(time.monotonic() - started)
+                    within_s, is_first = _NEXT_WITHIN_S, False
+                deliver(piece)
+
+    def _failed(self, stage: Stage, endpoint: StageEndpoint, error: TrunklineError) -> None:
+        wait_s = error.wait_s if isinstance(error, Throttled) else None
+        self.health.failed(stage, endpoint.name, trouble_of(error), time.monotonic(), wait_s)
+        fields = logs.fields(stage=stage, endpoint=endpoint.name, error=error.code, why=str(error))
+        log.warning("a stage's endpoint failed", extra=fields)
+
+    def _tell(self) -> None:
+        self._show()
+        standing = self.health.standing
+        if standing != self._told:
+            self._told = standing
+            log.warning("the pipeline works" if standing.are_up else "the pipeline is down")
+            for listener in tuple(self._listeners):
+                listener(standing)
+
+    def _show(self) -> None:
+        for stage in Stage:
+            metrics.STAGE_UP.labels(stage).set(self.health.is_up(stage))
