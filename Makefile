@@ -13,7 +13,7 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links -
 ALONE := tests/integration/common/test_cluster.py tests/integration/edge/test_noticing.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench chaos lock
+.PHONY: help setup demo up test check format bench chaos prompts lock
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ bench: setup ## Compare with a plain bridge at 20, 80 and 200 calls; writes buil
 
 chaos: setup ## Break everything under calls and show what it cost; ARGS="--calls 50 --faults worker_kill --seed 1"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+prompts: ## Speak the prompts of agents/prompts anew from their texts (needs flite and sox)
+	@test -x build/prompts/bin/python || $(PYTHON) -m venv build/prompts
+	@build/prompts/bin/python -m pip install --quiet --disable-pip-version-check pyopenjtalk-plus==0.4.1.post10
+	@build/prompts/bin/python agents/prompts/make_prompts.py $(ARGS)
 
 lock: setup ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench $(LOCK) -o requirements.lock

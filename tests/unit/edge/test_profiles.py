@@ -176,3 +176,58 @@ def test_two_profiles_for_one_number_are_refused(tmp_path: Path) -> None:
 def test_a_directory_without_profiles_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path).startswith("EDGE_AGENT_PROFILES: ")
     assert refused(tmp_path / "missing").startswith("EDGE_AGENT_PROFILES: ")
+
+
+# --- the keypad menu --------------------------------------------------------------------------------------------------
+
+
+def record(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / f"{name}.pcmu").write_bytes(b"\xff" * 800)
+
+
+EVERY_PROMPT = tuple(path.stem for path in (AGENTS / "prompts" / "en").glob("*.pcmu"))
+
+
+def test_a_directory_without_prompts_is_no_mistake_of_a_profile_that_asks_for_none(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + "language: fr\n")
+    assert load_profiles(tmp_path).by_name["desk"].language == "fr"
+
+
+def test_a_desk_with_prompts_of_its_own_needs_only_what_its_language_lacks(tmp_path: Path) -> None:
+    text = GOOD + "fallback:\n  prompts: my-desk\n"
+    write(tmp_path, text)
+    record(tmp_path / "prompts" / "en", *EVERY_PROMPT)
+    record(tmp_path / "prompts" / "my-desk", "goodbye")
+    assert load_profiles(tmp_path).by_name["desk"].fallback.prompts == "my-desk"
+
+
+def test_a_missing_folder_of_prompts_is_named_with_line_and_field(tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD + "fallback:\n  prompts: my-desk\n")
+    assert refused(tmp_path) == f"{file}:8: fallback.prompts: there is no folder {tmp_path / 'prompts' / 'my-desk'}"
+
+
+def test_a_language_without_prompts_is_refused_with_what_to_record(tmp_path: Path) -> None:
+    record(tmp_path / "prompts" / "en", *EVERY_PROMPT)
+    file = write(tmp_path, GOOD + "language: fr\nfallback:\n  menu: {message: false, callback: false}\n")
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:7: language: nothing is recorded in 'fr' for: goodbye, holding, menu_hold, ")
+    assert message.endswith(f"(as .pcmu or .wav in {tmp_path / 'prompts' / 'fr'})")
+    assert "record," not in message
+
+
+def test_prompts_a_desk_and_its_language_both_lack_are_named(tmp_path: Path) -> None:
+    record(tmp_path / "prompts" / "my-desk", *(set(EVERY_PROMPT) - {"goodbye", "recorded"}))
+    file = write(tmp_path, GOOD + "language: fr\nfallback:\n  prompts: my-desk\n")
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:9: fallback.prompts: nothing is recorded in 'fr' for: goodbye, recorded (")
+
+
+def test_a_menu_that_gives_callers_to_nobody_is_refused(tmp_path: Path) -> None:
+    menu = "fallback:\n  menu:\n    transfer: front-desk\n"
+    transfers = "transfers:\n  front-desk: {number: '+15550100300'}\n"
+    file = write(tmp_path, GOOD + menu)
+    assert refused(tmp_path) == f"{file}:9: fallback.menu.transfer: there is no front-desk under transfers"
+    write(tmp_path, GOOD + menu + transfers)
+    assert load_profiles(tmp_path).by_name["desk"].fallback.menu.transfer == "front-desk"

@@ -11,10 +11,13 @@ from pydantic import ValidationError
 
 from common.errors import ConfigError
 from common.profile import AgentProfile
+from common.prompts import missing_prompts, not_recorded
 
 _PLACEHOLDER: Final = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
 ANY_NUMBER: Final = "*"
+PROMPTS: Final = "prompts"
+"""The folder beside the profiles that holds what callers hear when no model speaks."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,22 @@ def load_profiles(directory: Path) -> Profiles:
 def _read_all(files: Iterable[Path]) -> Iterator[tuple[Path, "_Document", AgentProfile]]:
     for file in files:
         document = _Document(file)
-        yield file, document, document.profile()
+        profile = document.profile()
+        _check_menu(document, profile, file.parent / PROMPTS)
+        yield file, document, profile
+
+
+def _check_menu(document: "_Document", profile: AgentProfile, prompts: Path) -> None:
+    """What the keypad menu would say and whom it would dial is there."""
+    asked_for, menu = profile.fallback.prompts, profile.fallback.menu
+    if menu.transfer is not None and menu.transfer not in profile.transfers:
+        raise document.mistake(("fallback", "menu", "transfer"), f"there is no {menu.transfer} under transfers")
+    if asked_for is not None and not (prompts / asked_for).is_dir():
+        raise document.mistake(("fallback", "prompts"), f"there is no folder {prompts / asked_for}")
+    missing = missing_prompts(prompts, asked_for, profile.language, menu) if prompts.is_dir() else ()
+    if missing:
+        field = ("language",) if asked_for is None else ("fallback", "prompts")
+        raise document.mistake(field, not_recorded(prompts, asked_for, profile.language, missing))
 
 
 def _index(read: list[tuple[Path, "_Document", AgentProfile]]) -> Profiles:
