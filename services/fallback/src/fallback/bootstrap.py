@@ -1,86 +1,89 @@
-"""The fallback service put together: what exists, in which order it starts and stops."""
+"""The fallback service put together: a talker for bad days, and beside it the breakers that know of them."""
 
 from typing import Final
 
-from common import ids, logs
-from common.background import Background
-from common.bus import topology
+from common import ids
+from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
-from common.bus.pulse import Load, Pulse
-from fallback.breakers import Breakers
-from fallback.control import Control
-from fallback.lease import Lease
+from common.messages.offers import Offer
+from common.prompts import load_prompts
+from fallback.attended_speech import PROVIDER, Facilities
+from fallback.core.stage_health import StageHealth
+from fallback.core.vocabulary import Stage
+from fallback.deciding import Deciding
+from fallback.homecoming import Homecoming
+from fallback.messages import Messages
+from fallback.opening import Opener, model_of
+from fallback.pipeline.clients import Clients
+from fallback.pipeline.detector import SpeechDetector
+from fallback.pipeline.stages import Stages
+from fallback.probing import Prober
+from fallback.recorder import Keeping
 from fallback.settings import FallbackSettings
+from talker.core.slots import Slots
+from talker.core.subject import Patience
+from talker.edge_link import EdgeLink
+from talker.outcomes import Outcomes
+from talker.service import TalkerService
+from talker.session import Around, CallSession
+from talker.switchboard import Switchboard
 
-log = logs.get("fallback")
-
-_HEARTBEAT_S: Final = 0.2
-
-
-class Fallback:
-    """One replica (`common.lifecycle.Service`)."""
-
-    name = "fallback"
-
-    def __init__(self, settings: FallbackSettings) -> None:
-        limits = settings.thresholds()
-        self.replica_id = ids.new_id("fallback")
-        self._replicas = settings.nats_replicas
-        self._bus = Bus(settings.nats_servers, self.replica_id)
-        self._facts = FactWriter(self._bus)
-        self._control = Control(self._bus)
-        self._lease = Lease(self._bus, self.replica_id)
-        self._breakers = Breakers(
-            self._bus, self.replica_id, limits, lambda: self._lease.is_held, self._control, self._facts
-        )
-        self._pulse = Pulse(self._bus, "fallback", self.replica_id, self._load, _HEARTBEAT_S)
-        self._background = Background()
-        self._is_draining = False
-        self._has_started = False
-
-    def missing(self) -> str | None:
-        """None when it can decide or stand by, else why not."""
-        if not self._has_started:
-            return "starting"
-        if not self._bus.is_connected:
-            return "NATS is not connected"
-        return self._background.failed()
-
-    async def start(self) -> None:
-        """Connect, listen, and stand for the lease."""
-        await self._bus.connect()
-        await self._facts.start()
-        await self._breakers.subscribe()
-        for name, work in (
-            ("facts", self._facts.run()),
-            ("control", self._control.run()),
-            ("topology", topology.ensure(self._bus, self._replicas)),
-            ("lease", self._lease.run()),
-            ("breakers", self._breakers.run()),
-            ("heartbeat", self._pulse.run()),
-        ):
-            self._background.start(name, work)
-        self._has_started = True
-        log.info("watching the providers", extra=logs.fields(replica=self.replica_id))
-
-    async def drain(self) -> None:
-        """Nothing here is anybody's call: let another replica decide."""
-        self._is_draining = True
-
-    async def stop(self) -> None:
-        """Give the lease up, say farewell, close."""
-        await self._background.stop()
-        await self._breakers.stop()
-        if self._has_started and self._bus.is_connected:
-            await self._lease.give_up()
-            await self._pulse.farewell()
-        await self._bus.close()
-
-    def _load(self) -> Load:
-        return Load(0, 0, self._is_draining)
+_KEEP_S: Final = 60.0
+"""Agent audio is kept so long for edges that were away from the bus: as long as a call is held without it."""
+_PATIENCE: Final = Patience(answer_s=30.0, retries=0)
+"""The ladder has its own deadlines, all of them shorter; this is for what nobody thought of."""
+_NEVER: Final = float("inf")
 
 
-def build(settings: FallbackSettings) -> Fallback:
-    """A replica that has not started."""
-    return Fallback(settings)
+def build(settings: FallbackSettings) -> TalkerService:
+    """A replica that has not started. Raises `ConfigError` for thresholds, endpoints or prompts that make no sense."""
+    replica_id = ids.new_id("fallback")
+    limits, pipeline = settings.thresholds(), settings.pipeline()
+    prompts = load_prompts(settings.fallback_prompts)
+    bus = Bus(settings.nats_servers, replica_id)
+    facts = FactWriter(bus)
+    batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
+    outcomes = Outcomes(bus, replica_id, has_breaker=False)
+    stages = Stages(StageHealth({stage: pipeline.names(stage.value) for stage in Stage} if pipeline else {}))
+    clients = Clients()
+    messages = Messages(settings.fallback_messages, settings.fallback_messages_max_mb)
+    messages.check()
+    keeping = Keeping(messages, facts)
+    opener = Opener(Facilities(stages, clients, pipeline, keeping.recorder), prompts, SpeechDetector)
+    around = Around(
+        talker_id=replica_id,
+        default_model=model_of(pipeline),
+        patience=_PATIENCE,
+        max_age_s=lambda: _NEVER,
+        open_speech=opener.open,
+        batcher=batcher,
+        facts=facts,
+        outcomes=outcomes,
+        link=lambda offer: EdgeLink(bus, replica_id, offer.edge_id, offer.call_id, offer.epoch),
+    )
+
+    def new_session(offer: Offer) -> CallSession:
+        return CallSession(offer, around)
+
+    slots = Slots(settings.fallback_capacity)
+    switchboard = Switchboard(
+        replica_id, "fallback", slots, new_session, batcher.resend, settings.fallback_lowered_at_least_s
+    )
+    return TalkerService(
+        replica_id,
+        "fallback",
+        PROVIDER,
+        bus,
+        switchboard,
+        batcher,
+        facts,
+        outcomes,
+        {
+            "breakers": Deciding(bus, replica_id, limits, facts, settings.nats_replicas),
+            "homecoming": Homecoming(bus, lambda: switchboard),
+            "probing": Prober(stages, clients, pipeline),
+            "messages": keeping,
+        },
+        settings.fallback_drain_deadline_s,
+    )

@@ -40,6 +40,12 @@ class FallbackSettings(ServiceSettings):
     )
     fallback_speech_model: str = Field(pipeline.SPEECH_MODEL, min_length=1, description="What speaks, without a file")
     fallback_speech_voice: str = Field(pipeline.SPEECH_VOICE, min_length=1, description="Its voice, without a file")
+    fallback_lowered_at_least_s: float = Field(
+        60.0, ge=0, le=3_600, description="A call stays here for so long before it is brought back to realtime"
+    )
+    fallback_drain_deadline_s: float = Field(
+        600.0, ge=0, le=90_000, description="Longest wait for running calls to be handed over when ending"
+    )
     fallback_capacity: int = Field(50, ge=1, le=2_000, description="Calls one replica carries at most")
 
     fallback_breaker_window_s: float = Field(10.0, description="Attempts of the last seconds a breaker decides by")

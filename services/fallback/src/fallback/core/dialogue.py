@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, assert_never
 
 from common.profile import AgentProfile
+from common.prompt_names import Prompt
 from fallback.core.answer import Answer, Begin
 from fallback.core.hearing import CallerBegan, CallerEnded
 from fallback.core.memory import Memory
@@ -164,7 +165,7 @@ class Dialogue:
                 if tools := answer.written(event):
                     return (*answer.to_speak(), *self._want(answer, tools))
                 if answer.is_empty:
-                    return (*self._say("pardon", answer), *self._go_on(answer))
+                    return (*self._say(Prompt.PARDON, answer), *self._go_on(answer))
             case Sounded() | SoundEnded():
                 answer.hear(event)
             case _:
@@ -189,7 +190,7 @@ class Dialogue:
         """Somebody spoke and no words were made out."""
         answer = self._new_answer()
         answer.written(ChatEnded(answer.answer_id))
-        return (Emit(ResponseStarted(answer.answer_id)), *self._say("pardon", answer), *self._go_on(answer))
+        return (Emit(ResponseStarted(answer.answer_id)), *self._say(Prompt.PARDON, answer), *self._go_on(answer))
 
     # --- answering ------------------------------------------------------------------------------------------------
 
@@ -263,7 +264,7 @@ class Dialogue:
             return ()
         return (Abandon(answer.answer_id), *self._ended(answer, "cancelled"))
 
-    def _say(self, name: str, answer: Answer) -> tuple[Command, ...]:
+    def _say(self, name: Prompt, answer: Answer) -> tuple[Command, ...]:
         """A prompt within an answer, as an item of its own."""
         self._fill_at = NEVER
         return self._voice.say((name,), answer.answer_id)
@@ -276,7 +277,7 @@ class Dialogue:
             return ()
         self._fill_at = NEVER
         if self._answer is not None:
-            return () if self._answer.has_sounded else self._say("one_moment", self._answer)
+            return () if self._answer.has_sounded else self._say(Prompt.ONE_MOMENT, self._answer)
         answer_id = self._new_id("resp")
         begun, ended = Emit(ResponseStarted(answer_id)), Emit(ResponseEnded(answer_id, "completed"))
-        return (begun, *self._voice.say(("one_moment",), answer_id), ended)
+        return (begun, *self._voice.say((Prompt.ONE_MOMENT,), answer_id), ended)

@@ -5,6 +5,7 @@ from typing import Final, assert_never
 
 from common.messages.facts import LevelCause
 from common.profile import AgentProfile
+from common.prompt_names import Prompt
 from fallback.core import menu_vocabulary as menu
 from fallback.core.hearing import CallerBegan, CallerEnded, Hearing
 from fallback.core.menu import KeypadMenu
@@ -130,7 +131,7 @@ class MenuDesk:
             case _:
                 assert_never(command)
 
-    def _say(self, names: tuple[str, ...], number: int, now: float) -> Commands:
+    def _say(self, names: tuple[Prompt, ...], number: int, now: float) -> Commands:
         """All of it is sent at once, ahead of time; the caller hears it from now on."""
         lasts_ms = self._voice.lasts_ms(names)
         self._said_until = now + lasts_ms / 1_000

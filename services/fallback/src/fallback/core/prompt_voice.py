@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from common.prompts import PromptSet
-
 from common.pcmu import duration_ms
+from common.prompt_names import Prompt
+from common.prompts import PromptSet
 from fallback.core.vocabulary import Command, Emit
 from talker.port import AgentAudio, AgentAudioEnded, AgentText, ResponseEnded, ResponseStarted
 
@@ -16,23 +16,25 @@ class PromptVoice:
         self._prompts = prompts
         self._new_id = new_id
 
-    def say(self, names: Sequence[str], response_id: str) -> tuple[Command, ...]:
+    def say(self, names: Sequence[Prompt], response_id: str) -> tuple[Command, ...]:
         """These prompts as one item within a response that has begun."""
         item_id = self._new_id("prompt")
         said: list[Command] = []
-        for number, name in enumerate(names):
-            prompt = self._prompts[name]
-            if prompt.text:
-                said.append(Emit(AgentText(response_id, item_id, f" {prompt.text}" if number else prompt.text)))
-            said.append(Emit(AgentAudio(response_id, item_id, prompt.pcmu)))
+        has_text = False
+        for recording in (self._prompts[name] for name in names):
+            if recording.text:
+                text = f" {recording.text}" if has_text else recording.text
+                said.append(Emit(AgentText(response_id, item_id, text)))
+                has_text = True
+            said.append(Emit(AgentAudio(response_id, item_id, recording.pcmu)))
         return (*said, Emit(AgentAudioEnded(response_id, item_id)))
 
-    def alone(self, names: Sequence[str]) -> tuple[Command, ...]:
+    def alone(self, names: Sequence[Prompt]) -> tuple[Command, ...]:
         """These prompts as a response of their own."""
         response_id = self._new_id("resp")
         begun, ended = Emit(ResponseStarted(response_id)), Emit(ResponseEnded(response_id, "completed"))
         return (begun, *self.say(names, response_id), ended)
 
-    def lasts_ms(self, names: Sequence[str]) -> int:
+    def lasts_ms(self, names: Sequence[Prompt]) -> int:
         """How long they take to be heard."""
-        return sum(duration_ms(self._prompts[name].pcmu) for name in names)
+        return duration_ms(self._prompts.pcmu(names))

@@ -24,7 +24,6 @@ _SAMPLE_BYTES: Final = 2
 _NO_SAMPLES: Final = (
     "text/",
     "application/json",
-    "application/xml",
     "audio/mpeg",
     "audio/ogg",
     "audio/aac",
