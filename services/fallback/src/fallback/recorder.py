@@ -21,7 +21,7 @@ _LAST_WITHIN_S: Final = 5.0
 
 
 class Keeping:
-    """Work beside the calls (`talker.service.Beside`): keeps what calls have left, salvages what was left unfinished."""
+    """Work beside the calls (`talker.service.Beside`): keeps what they have left, salvages what was left unfinished."""
 
     def __init__(self, messages: Messages, facts: FactWriter) -> None:
         self._messages = messages
