@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -12,6 +13,11 @@ from simulators.openai.realtime.endpoint import RealtimeEndpoint, Visit
 from simulators.openai.realtime.record import describe, marked, recognised
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.world import World
+from simulators.openai.rest.pipeline import Pipeline
+from simulators.openai.rest.transcription_request import MAX_FILE_BYTES
+
+MAX_BODY_BYTES: Final = MAX_FILE_BYTES + 64 * 1024
+"""The largest upload with the other fields of its form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class Control:
     """`/_sim`: what was recorded, and the faults."""
 
     realtime: RealtimeEndpoint
+    pipeline: Pipeline
 
     def routes(self) -> list[web.RouteDef]:
         """What it serves."""
@@ -28,6 +35,8 @@ class Control:
             web.delete("/_sim/sessions", self.forget),
             web.get("/_sim/sessions/{session_id}", self.session),
             web.get("/_sim/sessions/{session_id}/audio", self.audio),
+            web.get("/_sim/requests", self.requests),
+            web.delete("/_sim/requests", self.forget_requests),
             web.get("/_sim/faults", self.faults),
             web.post("/_sim/faults", self.set_faults),
             web.delete("/_sim/faults", self.clear_faults),
@@ -67,6 +76,15 @@ class Control:
         forgotten = len(self.realtime.visits) - len(running)
         self.realtime.visits[:] = running
         return web.json_response({"forgotten": forgotten})
+
+    async def requests(self, request: web.Request) -> web.Response:
+        """What was asked of chat, transcription and speech, since the last DELETE; `?endpoint=` selects."""
+        wanted = request.query.get("endpoint")
+        return web.json_response([a.describe() for a in self.pipeline.book if wanted in (None, a.endpoint)])
+
+    async def forget_requests(self, request: web.Request) -> web.Response:
+        """Drop the record of requests that have ended."""
+        return web.json_response({"forgotten": self.pipeline.book.forget()})
 
     async def faults(self, request: web.Request) -> web.Response:
         """The faults that are set."""
@@ -108,6 +126,9 @@ class Control:
 def make_app(world: World) -> web.Application:
     """The application with its faults as the script sets them."""
     realtime = RealtimeEndpoint(world, FaultBook(world.script.faults))
-    app = web.Application()
-    app.add_routes([web.get("/v1/realtime", realtime.handle), *Control(realtime).routes()])
+    pipeline = Pipeline(world)
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.cleanup_ctx.append(pipeline.prepare)
+    app.add_routes([web.get("/v1/realtime", realtime.handle), *pipeline.routes()])
+    app.add_routes(Control(realtime, pipeline).routes())
     return app

@@ -76,7 +76,7 @@ class Rule(Timing):
     """Length of the tone."""
     tool_call: ToolCall | None = None
     times: int | None = Field(None, ge=1)
-    """Use the rule at most so often in one session."""
+    """Use the rule at most so often in one session; in chat, which has none, in what one conversation holds."""
 
     @model_validator(mode="after")
     def _does_something(self) -> "Rule":
@@ -104,19 +104,38 @@ class Defaults(_Strict):
 
 
 class Transcription(_Strict):
-    """The caller's transcripts, when the session asks for them."""
+    """The caller's transcripts, when the session asks for them, and those of uploaded audio."""
 
     delay_ms: int = Field(250, ge=0)
-    """From the end of the turn."""
+    """From the end of the turn, or of the upload."""
+
+
+class Chat(_Strict):
+    """How fast `/v1/chat/completions` writes."""
+
+    first_token_ms: int = Field(150, ge=0)
+    word_ms: int = Field(10, ge=0)
+    """Between two words."""
+
+
+class Speech(_Strict):
+    """How fast `/v1/audio/speech` speaks."""
+
+    first_byte_ms: int = Field(200, ge=0)
+    speed: float = Field(8.0, gt=0)
+    """Times real time at which audio is generated."""
+    chunk_ms: int = Field(100, ge=20, le=2000)
 
 
 class Account(_Strict):
     """What the keys and models of this pretended account may do."""
 
     bad_keys: frozenset[str] = frozenset()
-    """Accepted at the upgrade, then closed with 3000, as the real API does."""
+    """Accepted at the upgrade, then closed with 3000, as the real API does; 401 at the other endpoints."""
     unavailable_models: frozenset[str] = frozenset()
-    """Connect, then fail each response with `model_not_found`."""
+    """Connect, then fail each response with `model_not_found`; 404 at the other endpoints."""
+    other_models: frozenset[str] = frozenset()
+    """Served beside OpenAI's own, at every endpoint, as other vendors' and self-hosted models are."""
     max_session_s: float = Field(3600.0, gt=0)
     tokens_per_minute: int = Field(40_000, ge=1)
     """What `rate_limits.updated` reports; it limits nothing (see the fault `rate_limit`)."""
@@ -127,9 +146,11 @@ class Script(_Strict):
 
     defaults: Defaults = Defaults()
     transcription: Transcription = Transcription()
+    chat: Chat = Chat()
+    speech: Speech = Speech()
     account: Account = Account()
     replies: tuple[Rule, ...] = ()
-    """Tried in order; if none fits, `FALLBACK`."""
+    """Tried in order; if none fits, `FALLBACK`. They answer speech sessions and chat alike."""
     faults: tuple[Fault, ...] = ()
     """Set from the start."""
 

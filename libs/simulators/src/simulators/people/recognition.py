@@ -98,7 +98,7 @@ class Recognition:
         return sum(len(span.missing) for span in self.spans)
 
 
-class _Known:
+class Known:
     """One recording and those of its frames that identify it."""
 
     def __init__(self, recording: Recording, frames: Sequence[int]) -> None:
@@ -124,25 +124,30 @@ class _Known:
         ]
         return (" " if " " in self.recording.text else "").join(heard)
 
+    def frames_of(self, first_piece: int, end_piece: int) -> tuple[int, int]:
+        """First frame of some pieces of the text, and the frame after their last: what `text_between` reads back."""
+        begin, length = self.frames[0], self.frames[-1] - self.frames[0] + 1
+        count = len(self.pieces)
+        return begin + first_piece * length // count, begin + -(-end_piece * length // count)
+
 
 class Recogniser:
     """Knows recordings by their frames. Safe to share: it holds no state of any audio."""
 
     def __init__(self, recordings: Iterable[Recording]) -> None:
-        all_recordings = tuple(recordings)
-        times = Counter(frame for recording in all_recordings for _, frame in _frames(recording.pcmu))
+        self.recordings = tuple(recordings)
+        times = Counter(frame for recording in self.recordings for _, frame in _frames(recording.pcmu))
         self._index: dict[bytes, tuple[int, int]] = {}
-        self._known: list[_Known] = []
-        for number, recording in enumerate(all_recordings):
+        self._known: list[Known] = []
+        for number, recording in enumerate(self.recordings):
             telling = [(i, frame) for i, frame in _frames(recording.pcmu) if times[frame] == 1]
             telling = [(i, frame) for i, frame in telling if len(set(frame)) > 1]
             self._index.update({frame: (number, i) for i, frame in telling})
-            self._known.append(_Known(recording, [i for i, _ in telling]))
+            self._known.append(Known(recording, [i for i, _ in telling]))
 
     def recognise(self, pcmu: bytes) -> Recognition:
         """What is said in `pcmu`. Frames may begin at any byte, and the offset may change within the audio."""
-        spans = tuple(self._span(group) for group in self._tellings(self.matches(pcmu)))
-        return Recognition(" ".join(span.text for span in spans if span.text), spans)
+        return account(self._known, self.matches(pcmu))
 
     def matches(self, pcmu: bytes) -> list[Match]:
         """Every recognised frame, in the order heard."""
@@ -166,43 +171,51 @@ class Recogniser:
         index = self._index
         return next((start for start in range(at + 1, last + 1) if pcmu[start : start + FRAME_BYTES] in index), None)
 
-    def _tellings(self, matches: Sequence[Match]) -> Iterator[list[Match]]:
-        """Group matches by telling, ordered by where each began."""
-        running: dict[int, list[Match]] = {}
-        groups: list[list[Match]] = []
-        for match in matches:
-            group = running.get(match.recording)
-            if group is None or self._begins_again(group, match):
-                group = running[match.recording] = []
-                groups.append(group)
-            group.append(match)
-        return iter(groups)
 
-    def _begins_again(self, group: Sequence[Match], match: Match) -> bool:
-        known = self._known[match.recording]
-        if match.frame > group[-1].frame or bisect_left(known.frames, match.frame) >= _AGAIN_FRAMES:
-            return False
-        pause_ms = (match.at_byte - group[-1].at_byte) / BYTES_PER_MS - FRAME_MS
-        heard = len({earlier.frame for earlier in group}) / len(known.frames)
-        return heard >= _AGAIN_AFTER or pause_ms >= _AGAIN_PAUSE_MS
+def account(known: Sequence[Known], matches: Sequence[Match], *, at_least: int = 1) -> Recognition:
+    """What frames found in the order heard add up to; tellings of fewer than `at_least` frames are left out."""
+    tellings = (group for group in _tellings(known, matches) if len(group) >= at_least)
+    spans = tuple(_span(known[group[0].recording], group) for group in tellings)
+    return Recognition(" ".join(span.text for span in spans if span.text), spans)
 
-    def _span(self, group: Sequence[Match]) -> Span:
-        known = self._known[group[0].recording]
-        heard = {match.frame for match in group}
-        first, last = min(heard), max(heard)
-        return Span(
-            name=known.recording.name,
-            text=known.text_between(first, last),
-            first_frame=first,
-            last_frame=last,
-            at_ms=group[0].at_byte / BYTES_PER_MS,
-            until_ms=(group[-1].at_byte + FRAME_BYTES) / BYTES_PER_MS,
-            matched_frames=len(heard),
-            expected_frames=len(known.frames),
-            missing=tuple(frame for frame in known.frames if first < frame < last and frame not in heard),
-            duplicates=len(group) - len(heard),
-            in_order=all(before.frame <= after.frame for before, after in pairwise(group)),
-        )
+
+def _tellings(known: Sequence[Known], matches: Sequence[Match]) -> Iterator[list[Match]]:
+    """Group matches by telling, ordered by where each began."""
+    running: dict[int, list[Match]] = {}
+    groups: list[list[Match]] = []
+    for match in matches:
+        group = running.get(match.recording)
+        if group is None or _begins_again(known[match.recording], group, match):
+            group = running[match.recording] = []
+            groups.append(group)
+        group.append(match)
+    return iter(groups)
+
+
+def _begins_again(known: Known, group: Sequence[Match], match: Match) -> bool:
+    if match.frame > group[-1].frame or bisect_left(known.frames, match.frame) >= _AGAIN_FRAMES:
+        return False
+    pause_ms = (match.at_byte - group[-1].at_byte) / BYTES_PER_MS - FRAME_MS
+    heard = len({earlier.frame for earlier in group}) / len(known.frames)
+    return heard >= _AGAIN_AFTER or pause_ms >= _AGAIN_PAUSE_MS
+
+
+def _span(known: Known, group: Sequence[Match]) -> Span:
+    heard = {match.frame for match in group}
+    first, last = min(heard), max(heard)
+    return Span(
+        name=known.recording.name,
+        text=known.text_between(first, last),
+        first_frame=first,
+        last_frame=last,
+        at_ms=group[0].at_byte / BYTES_PER_MS,
+        until_ms=(group[-1].at_byte + FRAME_BYTES) / BYTES_PER_MS,
+        matched_frames=len(heard),
+        expected_frames=len(known.frames),
+        missing=tuple(frame for frame in known.frames if first < frame < last and frame not in heard),
+        duplicates=len(group) - len(heard),
+        in_order=all(before.frame <= after.frame for before, after in pairwise(group)),
+    )
 
 
 def _frames(pcmu: bytes) -> Iterator[tuple[int, bytes]]:

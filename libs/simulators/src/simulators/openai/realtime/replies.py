@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from simulators.openai.realtime.conversation import Item
 from simulators.openai.script import FALLBACK, Defaults, Rule, Script, When
 from simulators.openai.voices import Voice, Voices, tone
+from simulators.people.wording import wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,27 @@ class Replies:
         self._script = script
         self._voices = voices
         self._used: Counter[int] = Counter()
+
+    def recall(self, context: Context) -> None:
+        """Count what the conversation holds already as used: for answers that are no part of a session."""
+        for index, rule in enumerate(self._script.replies):
+            if rule.times is not None:
+                self._used[index] = _count(self._is_of(rule, item) for item in context.items)
+
+    def _is_of(self, rule: Rule, item: Item) -> bool:
+        """The rule made this item; an answer that was broken off is still its own."""
+        if item.kind == "function_call":
+            return (
+                rule.say is None
+                and rule.voice is None
+                and rule.tool_call is not None
+                and (item.body["name"] == rule.tool_call.name)
+            )
+        if item.role != "assistant":
+            return False
+        text = self._voices.named(rule.voice).text if rule.voice is not None and rule.say is None else rule.say or ""
+        said, whole = wording(item.said), wording(text)
+        return bool(said) and said == whole[: len(said)]
 
     def choose(self, context: Context) -> Reply:
         """The reply of the first rule that fits; that rule is used once more."""

@@ -63,6 +63,11 @@ def check_of(hint: Any) -> Check:
     return _scalar(*_SCALARS[hint])
 
 
+def field_names(typed_dict: Any) -> frozenset[str]:
+    """What a TypedDict may hold."""
+    return frozenset(_fields(typed_dict))
+
+
 def _scalar(types: tuple[type, ...], expected: str) -> Check:
     wants_bool = bool in types
 
@@ -110,8 +115,10 @@ class _Field(typing.NamedTuple):
 def _fields(typed_dict: Any) -> Mapping[str, _Field]:
     """The fields of a TypedDict. Its `__required_keys__` is wrong when hints are strings, as the SDK's are."""
     hints = typing_extensions.get_type_hints(typed_dict, include_extras=True)
+    bases = filter(typing_extensions.is_typeddict, typing_extensions.get_original_bases(typed_dict))
+    inherited = {name: field for base in bases for name, field in _fields(base).items()}
     total = typed_dict.__total__
-    return {name: _field(hint, total) for name, hint in hints.items()}
+    return {name: inherited.get(name) or _field(hint, total) for name, hint in hints.items()}
 
 
 def _field(hint: Any, total: bool) -> _Field:

@@ -1,0 +1,1 @@
+"""The endpoints of a turn-based pipeline: chat completions, transcription, speech."""

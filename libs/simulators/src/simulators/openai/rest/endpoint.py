@@ -1,0 +1,112 @@
+"""One request from its headers to its last byte: who may ask, what is recorded, how the answer is written."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+from aiohttp import web
+
+from simulators.openai.realtime.refusals import Json, Refusal
+from simulators.openai.rest.answer import Answer
+from simulators.openai.rest.models import PATHS, EndpointName, check_model
+from simulators.openai.rest.record import Asked, RequestBook
+from simulators.openai.rest.refusing import ApiError, bad_key, no_json, no_key, of_refusal, wrong_content_type
+from simulators.openai.script import Account
+
+_BEARER: Final = "Bearer "
+
+
+class Endpoint(Protocol):
+    """What differs between the endpoints."""
+
+    @property
+    def name(self) -> EndpointName: ...
+
+    async def read(self, request: web.Request) -> Json:
+        """The parameters, not yet checked. Raises `ApiError`."""
+
+    async def answer(self, parameters: Json, asked: Asked) -> Answer:
+        """Check, record and answer. Raises `Refusal` or `ApiError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Lets requests in to an endpoint."""
+
+    endpoint: Endpoint
+    account: Account
+    book: RequestBook
+
+    def route(self) -> web.RouteDef:
+        """Where it is reached."""
+        return web.post(PATHS[self.endpoint.name], self.handle)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one request."""
+        key = _key(request)
+        asked = self.book.begin(self.endpoint.name, f"req_{secrets.token_hex(16)}", key)
+        try:
+            response = await self._serve(request, key, asked)
+            asked.ended = "completed"
+            return response
+        except ApiError as error:
+            asked.status, asked.error_code, asked.message = error.status, error.code, error.message
+            asked.ended = "completed"
+            return error.response(asked.request_id)
+        finally:
+            if asked.ended == "running":
+                asked.ended = "client_gone"
+            asked.ended_monotonic_s = time.monotonic()
+
+    async def _serve(self, request: web.Request, key: str, asked: Asked) -> web.StreamResponse:
+        if not key:
+            raise no_key()
+        parameters = await self.endpoint.read(request)
+        model = parameters.get("model")
+        asked.model = model if isinstance(model, str) else ""
+        if key in self.account.bad_keys:
+            raise bad_key(key)
+        check_model(self.endpoint.name, model, self.account)
+        try:
+            answer = await self.endpoint.answer(parameters, asked)
+        except Refusal as refusal:
+            raise of_refusal(refusal) from None
+        return await _write(request, answer, asked)
+
+
+async def _write(request: web.Request, answer: Answer, asked: Asked) -> web.StreamResponse:
+    """Headers go out with the first piece, as the API sends them when it has something to say."""
+    headers = {"Content-Type": answer.content_type, "x-request-id": asked.request_id}
+    response = web.StreamResponse(headers=headers)
+    if answer.is_stream:
+        response.enable_chunked_encoding()
+    async for data in answer.timed():
+        if not response.prepared:
+            if not answer.is_stream:
+                response.content_length = len(data)
+            await response.prepare(request)
+            asked.status, asked.first_byte_monotonic_s = 200, time.monotonic()
+        await response.write(data)
+        asked.sent_bytes += len(data)
+    await response.write_eof()
+    return response
+
+
+async def read_json(request: web.Request) -> Json:
+    """The JSON object in a request's body. Raises `ApiError`."""
+    if request.content_type != "application/json":
+        raise wrong_content_type(request.content_type, "application/json")
+    try:
+        body: Any = msgspec.json.decode(await request.read())
+    except msgspec.MsgspecError:
+        raise no_json() from None
+    if not isinstance(body, dict):
+        raise no_json()
+    return body
+
+
+def _key(request: web.Request) -> str:
+    authorization = request.headers.get("Authorization", "")
+    return authorization.removeprefix(_BEARER) if authorization.startswith(_BEARER) else ""
