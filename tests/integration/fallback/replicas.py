@@ -28,8 +28,9 @@ from common.messages.breaker import (
 from common.messages.facts import BreakerChanged, Fact
 from common.messages.outcome import Outcome
 from fakes.waiting import until
-from fallback.bootstrap import Fallback, build
+from fallback.bootstrap import build
 from fallback.settings import FallbackSettings
+from talker.service import TalkerService
 
 MODEL = "gpt-realtime-2.1"
 QUICK: dict[str, Any] = {
@@ -129,7 +130,7 @@ async def fleet(nats_url: str) -> AsyncIterator[Fleet]:
 
 
 @contextlib.asynccontextmanager
-async def replica(nats_url: str, **changes: Any) -> AsyncIterator[Fallback]:
+async def replica(nats_url: str, **changes: Any) -> AsyncIterator[TalkerService]:
     """One in this process, stopped with the context."""
     service = build(FallbackSettings(nats_url=nats_url, **changes))
     await service.start()

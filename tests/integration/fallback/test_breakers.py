@@ -143,12 +143,12 @@ async def test_of_two_replicas_one_decides_and_when_it_leaves_the_other_goes_on_
         await trip(on)
         await on.order(BreakerMode.CLOSED)
         async with replica(nats_url) as second:
-            assert (await on.ask()).replica_id == first.replica_id
+            assert (await on.ask()).replica_id == first.talker_id
             said = len(on.said)
             await until(lambda: len(on.said) > said + 1)
-            assert {each.replica_id for each in on.said} == {first.replica_id}
+            assert {each.replica_id for each in on.said} == {first.talker_id}
             await first.stop()
-            await until(lambda: on.said[-1].replica_id == second.replica_id)
+            await until(lambda: on.said[-1].replica_id == second.talker_id)
             standing = on.standing()
             assert standing is not None
             assert (standing.mode, standing.share) == (BreakerMode.CLOSED, 1.0)

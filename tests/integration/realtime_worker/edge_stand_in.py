@@ -24,6 +24,7 @@ from common.messages.commands import (
     Drain,
     EdgeCommand,
     HandoverPlease,
+    HangUp,
     Heard,
     Ping,
     Ready,
@@ -33,6 +34,7 @@ from common.messages.commands import (
     StandingAsked,
     TakeOver,
     TalksTo,
+    Transfer,
     WhoCarries,
     WhoTalks,
 )
@@ -42,6 +44,7 @@ from common.messages.offers import Accepted, HandoverReason, Offer, OfferAnswer,
 from common.messages.outcome import Outcome
 from common.pcmu import FRAME_BYTES, FRAME_MS, SILENCE
 from common.profile import AgentProfile, ServerVad
+from common.subjects import Pool, ProcessKind
 
 PROFILE = AgentProfile(
     name="test-desk",
@@ -70,6 +73,8 @@ class Leg:
     readies: list[Ready] = field(default_factory=list)
     clears: list[Clear] = field(default_factory=list)
     wishes: list[HandoverPlease] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
+    hang_ups: list[HangUp] = field(default_factory=list)
     standings: list[StandingAsked] = field(default_factory=list)
     still_playing: Heard = field(default_factory=Heard)
     """What a clear finds of the talker before."""
@@ -128,8 +133,9 @@ class Leg:
 class EdgeStandIn:
     """Answers what a worker asks of an edge."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pool: Pool = "realtime") -> None:
         self.edge_id = ids.new_id("edge")
+        self._pool = pool
         self.client = client
         self.legs: dict[int, Leg] = {}
         self.facts: list[AnyFact] = []
@@ -145,7 +151,8 @@ class EdgeStandIn:
         ]
         await self.client.subscribe(subjects.ALL_FACTS, cb=self._on_fact)
         await self.client.subscribe(subjects.ALL_OUTCOMES, cb=self._on_outcome)
-        await self.client.subscribe(subjects.heartbeats_of("realtime_worker"), cb=self._on_heartbeat)
+        kind: ProcessKind = "fallback" if self._pool == "fallback" else "realtime_worker"
+        await self.client.subscribe(subjects.heartbeats_of(kind), cb=self._on_heartbeat)
         await self.client.flush()
 
     # --- what a test does ---------------------------------------------------------------------------------------------
@@ -159,6 +166,8 @@ class EdgeStandIn:
         epoch: int = 1,
         clock_ms: int = 0,
         replay: bytes = b"",
+        home: Pool = "realtime",
+        caller_number: str = "",
         **cut: Any,
     ) -> tuple[Leg, Accepted | Refused]:
         """Offer a call to the pool. `cut`: what `Ready` is answered with."""
@@ -171,13 +180,15 @@ class EdgeStandIn:
             epoch=epoch,
             reason=reason,
             profile=profile,
+            home=home,
+            caller_number=caller_number,
         )
         answer = decode_as(OfferAnswer, (await self.request(offer.encode())).data)
         self.talker_id = answer.talker_id
         return leg, answer
 
     async def request(self, offer: bytes) -> Msg:
-        return await self.client.request(subjects.offer("realtime"), offer, timeout=2)
+        return await self.client.request(subjects.offer(self._pool), offer, timeout=2)
 
     async def speak(self, leg: Leg, pcmu: bytes, *, pace: float = 1.0) -> None:
         """Send caller audio as a carrier would; `pace` times real time."""
@@ -295,6 +306,11 @@ class EdgeStandIn:
                 leg.clears.append(command)
                 if not leg.is_deaf:
                     await message.respond(leg.clear().encode())
+            case Transfer():
+                leg.transfers.append(command)
+                await message.respond(b"")
+            case HangUp():
+                leg.hang_ups.append(command)
             case HandoverPlease():
                 leg.wishes.append(command)
                 await message.respond(b"")
@@ -320,10 +336,10 @@ class EdgeStandIn:
 
 
 @asynccontextmanager
-async def stand_in(nats_url: str) -> AsyncIterator[EdgeStandIn]:
-    """An edge on the bus."""
+async def stand_in(nats_url: str, pool: Pool = "realtime") -> AsyncIterator[EdgeStandIn]:
+    """An edge on the bus, which offers its calls to one pool of talkers."""
     client = await nats.connect(nats_url)
-    edge = EdgeStandIn(client)
+    edge = EdgeStandIn(client, pool)
     try:
         await edge.start()
         yield edge

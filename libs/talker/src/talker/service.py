@@ -56,7 +56,7 @@ class TalkerService:
     ) -> None:
         """`beside`: further work by its name, run as long as the service does."""
         self.name: str = kind
-        self._talker_id = talker_id
+        self.talker_id = talker_id
         self._pool = pool
         self._bus = bus
         self._switchboard = switchboard
@@ -93,18 +93,18 @@ class TalkerService:
             *((name, each.run()) for name, each in self._beside.items()),
         ):
             self._background.start(name, work)
-        await self._bus.subscribe(subjects.caller_audio(self._talker_id), self._switchboard.on_caller_audio)
-        await self._bus.subscribe(subjects.talker(self._talker_id), self._switchboard.on_command)
+        await self._bus.subscribe(subjects.caller_audio(self.talker_id), self._switchboard.on_caller_audio)
+        await self._bus.subscribe(subjects.talker(self.talker_id), self._switchboard.on_command)
         await self._bus.subscribe(subjects.ALL_TALKERS, self._switchboard.on_question)
         on_offer = self._switchboard.on_offer
         self._stop_offers = [
-            await self._bus.subscribe(subjects.offer_to(self._pool, self._talker_id), on_offer),
+            await self._bus.subscribe(subjects.offer_to(self._pool, self.talker_id), on_offer),
             await self._bus.subscribe(subjects.offer(self._pool), on_offer, queue=self._pool),
         ]
         # Last, and over the same connection: whoever hears us can offer us a call.
         self._heartbeat.start("heartbeat", self._pulse.run())
         self._has_started = True
-        log.info("taking calls", extra=logs.fields(talker=self._talker_id))
+        log.info("taking calls", extra=logs.fields(talker=self.talker_id))
 
     async def drain(self) -> None:
         """Take no new offers, have every call taken over; return when none runs, or the deadline has come."""
@@ -140,7 +140,7 @@ class TalkerService:
     async def _ask_for_replay(self, edge_id: str, since: float) -> None:
         """Until the edge has heard it, or the calls wait no longer: the edge may be away at the same time."""
         for _ in range(_REPLAY_TRIES):
-            order = ReplayCaller(talker_id=self._talker_id, for_s=min(60.0, time.monotonic() - since))
+            order = ReplayCaller(talker_id=self.talker_id, for_s=min(60.0, time.monotonic() - since))
             try:
                 await self._bus.request(subjects.edge(edge_id), order.encode(), _REPLAY_WITHIN_S)
                 return
