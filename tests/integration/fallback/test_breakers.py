@@ -147,7 +147,7 @@ async def test_of_two_replicas_one_decides_and_when_it_leaves_the_other_goes_on_
             said = len(on.said)
             await until(lambda: len(on.said) > said + 1)
             assert {each.replica_id for each in on.said} == {first.talker_id}
-            await first.stop()
+            await first.drain()
             await until(lambda: on.said[-1].replica_id == second.talker_id)
             standing = on.standing()
             assert standing is not None

@@ -298,6 +298,7 @@ class EdgeStandIn:
         assert command.epoch == leg.epoch, "a command of an epoch that is over"
         match command:
             case Ready():
+                self.talker_id = command.talker_id  # it may be ready before word of the accepted offer has come
                 leg.readies.append(command)
                 await message.respond(self._cut(leg).encode())
                 if leg.cut.is_granted:

@@ -39,6 +39,7 @@ class Simulator:
     async def forget(self) -> None:
         """Begin anew: no faults, no record, and no session that still runs."""
         await self.sim("DELETE", "faults")
+        await self.sim("DELETE", "requests")
         async with asyncio.timeout(10):
             while (await self.sim("GET", "healthz"))["sessions"]:
                 await self.sim("DELETE", "sessions")

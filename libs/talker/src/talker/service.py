@@ -111,7 +111,8 @@ class TalkerService:
         self._switchboard.slots.is_draining = True
         await asyncio.sleep(0)  # calls accepted a moment ago still take their warm session
         self._retire()
-        for stop_offers in self._stop_offers:
+        stop_taking, self._stop_offers = self._stop_offers, []
+        for stop_offers in stop_taking:
             await stop_offers()
         try:
             async with asyncio.timeout(self._drain_deadline_s):

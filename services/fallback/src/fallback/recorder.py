@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from common.left_messages import LeftMessage
-
 from common import logs
 from common.bus.facts import FactWriter
 from common.errors import TrunklineError
+from common.left_messages import LeftMessage
 from common.messages.facts import MessageLeft
 from common.messages.offers import Offer
 from fallback.core.vocabulary import Event, RecordingLost, RecordingSaved
