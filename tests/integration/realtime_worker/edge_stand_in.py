@@ -159,6 +159,7 @@ class EdgeStandIn:
         epoch: int = 1,
         clock_ms: int = 0,
         replay: bytes = b"",
+        is_last_resort: bool = False,
         **cut: Any,
     ) -> tuple[Leg, Accepted | Refused]:
         """Offer a call to the pool. `cut`: what `Ready` is answered with."""
@@ -171,6 +172,7 @@ class EdgeStandIn:
             epoch=epoch,
             reason=reason,
             profile=profile,
+            is_last_resort=is_last_resort,
         )
         answer = decode_as(OfferAnswer, (await self.request(offer.encode())).data)
         self.talker_id = answer.talker_id
