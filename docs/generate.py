@@ -9,7 +9,7 @@ from typing import Any
 
 from common.fsm import mermaid
 from common.messages.breaker import BreakerState
-from edge.core import arbiter, suspicion
+from edge.core import seeking, suspicion
 from fallback.core import breaker, menu_table
 from talker.core import floor, phase
 
@@ -28,10 +28,10 @@ class Drawn:
 
 MACHINES = (
     Drawn(
-        "edge.core.arbiter.TABLE",
+        "edge.core.seeking.TABLE",
         "The search for a talker of one call",
-        arbiter.TABLE,
-        arbiter.Seeking.IDLE,
+        seeking.TABLE,
+        seeking.Seeking.IDLE,
     ),
     Drawn(
         "edge.core.suspicion.TABLE",

@@ -242,8 +242,11 @@ EXAMPLES: tuple[Message, ...] = (
         profile="support-ja",
         epoch=2,
         talker_id="worker-1",
-        end_reason=EndReason.CALLER_HANGUP,
+        end_reason=EndReason.TRANSFERRED,
         has_record=True,
+        home="fallback",
+        service_level=2,
+        transfer_to="desk",
     ),
 )
 

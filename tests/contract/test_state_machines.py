@@ -46,7 +46,7 @@ TABLES = tables()
 
 
 def test_the_tables_we_know_of_are_found() -> None:
-    assert {"edge.core.arbiter.TABLE", "talker.core.floor.FLOOR"} <= set(TABLES)
+    assert {"edge.core.seeking.TABLE", "talker.core.floor.FLOOR"} <= set(TABLES)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -82,7 +82,7 @@ def test_every_state_can_be_reached_from_the_first_and_left_for_it_again(name: s
 
 
 def test_a_search_for_a_talker_can_be_given_up_wherever_it_stands() -> None:
-    from edge.core.arbiter import TABLE, Move, Seeking
+    from edge.core.seeking import TABLE, Move, Seeking
 
     assert {state for state, event in TABLE if event is Move.ABANDON} == set(Seeking) - {Seeking.IDLE}
     assert {TABLE[key] for key in TABLE if key[1] in (Move.ABANDON, Move.CUT)} == {Seeking.IDLE}

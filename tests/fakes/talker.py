@@ -30,12 +30,19 @@ from common.messages.commands import (
     ReplayCaller,
     TakeOver,
     TalkerCommand,
+    Transfer,
 )
+from common.messages.facts import LevelCause, ServiceLevelChanged
 from common.messages.heartbeat import Heartbeat
 from common.messages.offers import Accepted, HandoverReason, Offer, Refused
+from common.subjects import Pool, ProcessKind
 from fakes.waiting import until
 
-Manners: TypeAlias = Literal["talks", "refuses", "never answers", "never gets ready", "answers nonsense"]
+Manners: TypeAlias = Literal[
+    "talks", "refuses", "has no provider", "fails", "never answers", "never gets ready", "answers nonsense"
+]
+"""`has no provider`: its breakers are open, so it refuses what is not a last resort. `fails`: it takes calls, but its
+provider gives it no session."""
 
 _ASK_WITHIN_S = 5.0
 _BEAT_EVERY_S = 0.1
@@ -44,12 +51,13 @@ _CHUNK_MS = 1_000
 
 @dataclass
 class Talker:
-    """One member of the pool `realtime`."""
+    """One member of a pool."""
 
     client: Client
     talker_id: str
     manners: Manners = "talks"
     capacity: int = 10
+    pool: Pool = "realtime"
     offers: list[Offer] = field(default_factory=list)
     cuts: list[CutOver] = field(default_factory=list)
     caller_audio: list[RawRecord] = field(default_factory=list)
@@ -63,8 +71,8 @@ class Talker:
         """Join the pool and show signs of life."""
         await self.client.subscribe(subjects.caller_audio(self.talker_id), cb=self._on_caller_audio)
         await self.client.subscribe(subjects.talker(self.talker_id), cb=self._on_command)
-        await self.client.subscribe(subjects.offer_to("realtime", self.talker_id), cb=self._on_offer)
-        await self.client.subscribe(subjects.offer("realtime"), queue="realtime", cb=self._on_offer)
+        await self.client.subscribe(subjects.offer_to(self.pool, self.talker_id), cb=self._on_offer)
+        await self.client.subscribe(subjects.offer(self.pool), queue=self.pool, cb=self._on_offer)
         await self.client.flush()
         self._spawn(self._beat())
 
@@ -115,10 +123,19 @@ class Talker:
         )
         await self.client.publish(subjects.edge(offer.edge_id), wish.encode())
 
+    async def transfer(self, offer: Offer, to: str) -> None:
+        """Give the caller to a human."""
+        await self._ask(offer, Transfer(call_id=offer.call_id, epoch=offer.epoch, talker_id=self.talker_id, to=to))
+
     async def hang_up(self, offer: Offer) -> None:
         """End the call."""
         wish = HangUp(call_id=offer.call_id, epoch=offer.epoch, talker_id=self.talker_id)
         await self.client.publish(subjects.edge(offer.edge_id), wish.encode())
+
+    async def serve_at(self, offer: Offer, level: int, before: int, cause: LevelCause) -> None:
+        """Tell at which level the call is served from now on."""
+        fact = ServiceLevelChanged(call_id=offer.call_id, epoch=offer.epoch, level=level, before=before, cause=cause)
+        await self.client.publish(subjects.fact(offer.call_id), fact.encode())
 
     async def ask_for_replay(self, offer: Offer, for_s: float, *, talker_id: str = "") -> None:
         """Say that the caller's audio of the last seconds may not have come."""
@@ -178,11 +195,16 @@ class Talker:
         match self.manners:
             case "refuses":
                 await message.respond(Refused(talker_id=self.talker_id, reason="full").encode())
+            case "has no provider" if not offer.is_last_resort:
+                await message.respond(Refused(talker_id=self.talker_id, reason="provider_down").encode())
+            case "fails":
+                await message.respond(Accepted(talker_id=self.talker_id).encode())
+                self._spawn(self.please(offer, HandoverReason.UPSTREAM_FAILED))
             case "answers nonsense":
                 await message.respond(b'{"kind":"perhaps"}')
             case "never gets ready":
                 await message.respond(Accepted(talker_id=self.talker_id).encode())
-            case "talks":
+            case "talks" | "has no provider":
                 await message.respond(Accepted(talker_id=self.talker_id).encode())
                 self._spawn(self._get_ready(offer))
             case "never answers":
@@ -213,14 +235,15 @@ class Talker:
             await asyncio.sleep(_BEAT_EVERY_S)
 
     async def _publish_heartbeat(self, *, is_farewell: bool = False) -> None:
+        kind: ProcessKind = "realtime_worker" if self.pool == "realtime" else "fallback"
         heartbeat = Heartbeat(
-            kind="realtime_worker",
+            kind=kind,
             process_id=self.talker_id,
             calls=0,
             capacity=self.capacity,
             is_farewell=is_farewell,
         )
-        await self.client.publish(subjects.heartbeat("realtime_worker", self.talker_id), heartbeat.encode())
+        await self.client.publish(subjects.heartbeat(kind, self.talker_id), heartbeat.encode())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -234,11 +257,16 @@ class Talker:
 
 @contextlib.asynccontextmanager
 async def talking(
-    url: str, manners: Manners = "talks", *, talker_id: str = "", capacity: int = 10
+    url: str,
+    manners: Manners = "talks",
+    *,
+    talker_id: str = "",
+    capacity: int = 10,
+    pool: Pool = "realtime",
 ) -> AsyncIterator[Talker]:
     """A talker on the bus at `url`, which leaves with the context."""
     client = await nats.connect(url, allow_reconnect=False)
-    talker = Talker(client, talker_id or ids.new_id("talker"), manners, capacity)
+    talker = Talker(client, talker_id or ids.new_id("talker"), manners, capacity, pool)
     await talker.start()
     try:
         yield talker

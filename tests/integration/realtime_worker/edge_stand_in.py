@@ -168,6 +168,7 @@ class EdgeStandIn:
         replay: bytes = b"",
         home: Pool = "realtime",
         caller_number: str = "",
+        is_last_resort: bool = False,
         **cut: Any,
     ) -> tuple[Leg, Accepted | Refused]:
         """Offer a call to the pool. `cut`: what `Ready` is answered with."""
@@ -182,6 +183,7 @@ class EdgeStandIn:
             profile=profile,
             home=home,
             caller_number=caller_number,
+            is_last_resort=is_last_resort,
         )
         answer = decode_as(OfferAnswer, (await self.request(offer.encode())).data)
         self.talker_id = answer.talker_id

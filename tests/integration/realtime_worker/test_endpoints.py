@@ -9,9 +9,9 @@ import pytest
 from common import subjects
 from common.audio import Kind
 from common.messages.breaker import BreakerMode, BreakerStanding, BreakerStandings, BreakerState, TripReason
-from common.messages.offers import HandoverReason
+from common.messages.offers import Accepted, HandoverReason, Refused
 from integration.fallback.replicas import QUICK, fleet, replica
-from integration.realtime_worker.edge_stand_in import until
+from integration.realtime_worker.edge_stand_in import PROFILE, until
 from integration.realtime_worker.openai_process import Simulator, running
 from integration.realtime_worker.stage import SCRIPT, Stage, Stages, metric
 from realtime_worker.endpoints import Endpoints
@@ -94,11 +94,35 @@ async def test_while_its_breaker_is_open_the_first_is_not_even_tried(stage: Stag
         assert await counts(on, other) == (1, 1)
 
 
-async def test_when_neither_is_allowed_a_call_is_tried_all_the_same(stage: Stages) -> None:
+async def test_a_call_that_no_endpoint_may_be_given_is_refused_at_once_and_as_a_last_resort_tried(
+    stage: Stages,
+) -> None:
     async with stage() as on:
         await says(on, BreakerState.OPEN, 0.0)
-        leg, _ = await on.edge.offer()
+        _, answer = await on.edge.offer()
+        assert isinstance(answer, Refused)
+        assert answer.reason == "provider_down"
+        assert not await on.openai.sessions()
+        leg, _ = await on.edge.offer(is_last_resort=True)
         assert (await on.edge.ready(leg)).realtime_session_id
+
+
+async def test_on_the_way_back_a_share_of_the_calls_is_admitted_and_another_model_is_another_matter(
+    stage: Stages,
+) -> None:
+    async with stage() as on:
+        await says(on, BreakerState.RAMPING, 0.5)
+        calls = [f"call-{number}" for number in range(12)]
+        for call_id in calls:
+            leg, answer = await on.edge.offer(call_id=call_id)
+            assert isinstance(answer, Accepted) == (place_of(call_id) < 0.5)
+            if isinstance(answer, Accepted):
+                await on.edge.ready(leg)
+                await on.edge.release(leg)
+        refused = next(call_id for call_id in calls if place_of(call_id) >= 0.5)
+        mini = PROFILE.model_copy(update={"model": "gpt-realtime-2.1-mini"})
+        _, answer = await on.edge.offer(call_id=refused, profile=mini)
+        assert isinstance(answer, Accepted)
 
 
 async def test_a_call_that_lost_its_session_upstream_goes_to_the_other_endpoint(

@@ -1,4 +1,6 @@
-"""A small world around the arbiter: edges, talkers, a carrier, a registry and a bus that fails, all in virtual time.
+"""A small world around the arbiter: edges, two pools of talkers, a carrier, a registry and a bus that fails.
+
+All of it in virtual time.
 
 The arbiters are the real ones. Everything else is a few lines that do what the shells and the talkers do. What must
 hold in every schedule is asserted where it happens; `World.settle` says what must hold once nothing fails any more.
@@ -14,10 +16,12 @@ from typing import Literal, TypeVar, assert_never
 
 from common.messages.commands import EndReason
 from common.messages.offers import PLANNED, HandoverReason
+from common.subjects import Pool
 from edge.core import arbitration
 from edge.core.arbiter import QUIET_WITHIN_S, Arbiter
 from edge.core.arbitration import Talker
 from edge.core.past import Past
+from edge.core.steering import Steering
 
 T = TypeVar("T")
 
@@ -31,6 +35,8 @@ LONGEST_OUTAGE_S = 8.0
 ASK_AFTER_S = 3.0
 LEAVE_AFTER_S = 30.0
 WAIT_AGAIN_S = 2.0
+FOUND_WITHIN_S = 5.0
+"""So long a talker must have worked to have been found in time among others that fail."""
 TALKER_WITHIN_S = 8.0
 """Once nothing fails any more. The slowest way: a candidate that will not get ready, then a few offers."""
 
@@ -44,6 +50,15 @@ class Weather:
     lost: float = 0.0
     late: float = 0.0
     twice: float = 0.0
+    fallback: float = 0.5
+    """How often there is a pool `fallback`."""
+    every_s: float = 0.4
+    """How soon one thing follows the other."""
+
+    @property
+    def delivers(self) -> bool:
+        """True if every message arrives, once and in time."""
+        return not (self.lost or self.late or self.twice)
 
 
 @dataclass
@@ -77,6 +92,14 @@ class Verdict:
     may_wait: bool = False
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A talker's answer to an offer. No taker: it refuses."""
+
+    taker: str = ""
+    is_provider_down: bool = False
+
+
 @dataclass(eq=False)
 class Session:
     """One talker's part in the call. It speaks as long as it believes that its epoch is the current one."""
@@ -100,9 +123,17 @@ class TalkerProcess(Process):
     """A member of the pool."""
 
     sessions: list[Session] = field(default_factory=list)
+    pool: Pool = "realtime"
     is_draining: bool = False
     is_lame: bool = False
     """Its sessions never open."""
+    is_failing: bool = False
+    """Its provider gives it no session."""
+    is_provider_down: bool = False
+    """Its breakers are open: it takes a call only as a last resort."""
+    was_lame_at: float = -1.0
+    was_troubled_at: float = -1.0
+    """When anything was wrong with it the last time."""
 
     def session(self, epoch: int, edge: "EdgeProcess") -> Session | None:
         """The one of this number, if it is open."""
@@ -139,6 +170,10 @@ class EdgeCall:
     """The highest epoch given out before or here."""
     took_on: set[Talker] = field(default_factory=set)
     """Whoever accepted, or was asked to go on: each must be current, or be told that it is over."""
+    passed: dict[Pool, set[str]] = field(default_factory=lambda: {"realtime": set(), "fallback": set()})
+    """Who was offered the call in this search already."""
+    alone_since: float | None = 0.0
+    """Since when nobody talks, or could be reached."""
     waiting: set[Talker] = field(default_factory=set)
     released: set[Talker] = field(default_factory=set)
 
@@ -171,6 +206,9 @@ class World:
         self.now = 0.0
         self.edges = [EdgeProcess(name) for name in ("edge-1", "edge-2")]
         self.talkers = [TalkerProcess(name) for name in ("a", "b", "c")]
+        if self.random.random() < weather.fallback:
+            self.talkers += [TalkerProcess(name, pool="fallback") for name in ("f", "g")]
+        self.home: Pool = "fallback" if self.random.random() < 0.2 else "realtime"
         self.carried: list[EdgeCall] = []
         self.entry: Entry | None = None
         self.stream: list[int] = []
@@ -183,6 +221,8 @@ class World:
         self.heard = 0
         self.cuts = 0
         self.adoptions = 0
+        self.in_fallback = 0
+        self.abandoned = 0
         self.is_fine = False
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
@@ -389,7 +429,9 @@ class World:
         self, edge: EdgeProcess, leg: Leg, last_epoch: int, talker: Talker | None, said: int, revision: int
     ) -> None:
         assert edge.call is None
-        call = EdgeCall(edge, leg, Arbiter(self.now, MAX_CALL_S, last_epoch), said, revision, numbered=last_epoch)
+        steering = Steering(self.home, self._has_fallback, self._talker(talker.talker_id).pool if talker else None)
+        arbiter = Arbiter(self.now, MAX_CALL_S, steering, last_epoch)
+        call = EdgeCall(edge, leg, arbiter, said, revision, numbered=last_epoch, alone_since=self.now)
         edge.call = call
         self.carried.append(call)
         self.feed(call, arbitration.LegUp(talker))
@@ -405,12 +447,22 @@ class World:
         before = call.arbiter.current
         commands = call.arbiter.feed(event, self.now)
         self._check(call, event, before, commands)
+        self._note_alone(call, event)
         for command in commands:
             self._perform(call, command)
         deadline = call.arbiter.next_deadline()
         if deadline is not None and deadline != call.ticks_at and deadline < MAX_CALL_S:
             call.ticks_at = deadline
             self.after(max(0.0, deadline - self.now), lambda: self._tick(call, deadline))
+
+    def _note_alone(self, call: EdgeCall, event: arbitration.Event) -> None:
+        if call.arbiter.current is not None:
+            call.alone_since = None
+        elif call.alone_since is None or isinstance(event, arbitration.BusBack):
+            call.alone_since = self.now
+
+    def _has_fallback(self) -> bool:
+        return any(each.pool == "fallback" and not (each.is_dead or each.is_draining) for each in self.talkers)
 
     def _check(
         self, call: EdgeCall, event: arbitration.Event, before: Talker | None, commands: tuple[arbitration.Command, ...]
@@ -424,6 +476,8 @@ class World:
                 call.took_on.add(Talker(talker_id, epoch))
             case arbitration.HandoverAsked(epoch, talker_id) if Talker(talker_id, epoch) in call.released:
                 assert commands == (), "a talker whose time is over was listened to"
+            case arbitration.HandoverAsked(reason=HandoverReason.BREAKER_CLOSED):
+                assert arbiter.current == before, "a call that may go home lost its talker for that"
             case arbitration.HandoverAsked(epoch, talker_id) if before not in (None, Talker(talker_id, epoch)):
                 assert arbiter.current == before, "the talker is not to blame for a candidate"
             case arbitration.QuietChanged(is_quiet):
@@ -433,6 +487,39 @@ class World:
         call.released.update(command.talker for command in commands if isinstance(command, arbitration.ReleaseTalker))
         for command in commands:
             self._check_command(call, before, command)
+            self._check_steering(call, event, before, command)
+
+    def _check_steering(
+        self, call: EdgeCall, event: arbitration.Event, before: Talker | None, command: arbitration.Command
+    ) -> None:
+        """What no steering may choose."""
+        talks = call.arbiter.current is not None
+        match command:
+            case arbitration.MakeOffer(reason=HandoverReason.BREAKER_CLOSED, pool=pool, is_last_resort=is_last_resort):
+                assert pool == (self.home if self._has_fallback() else "realtime"), "home is elsewhere"
+                assert not is_last_resort
+                assert before, "whoever talked was given up for the way home"
+            case arbitration.MakeOffer(pool=pool, is_last_resort=is_last_resort):
+                assert pool == "realtime" or self._has_fallback(), "the call is offered to nobody"
+                assert not (is_last_resort and talks and self._has_fallback()), "a bad chance is taken without need"
+            case arbitration.SearchAbandoned():
+                assert before, "a search ended, and nobody talked"
+            case arbitration.EndCall(EndReason.NO_TALKER) if self.weather.delivers:
+                is_final = isinstance(event, arbitration.HandoverAsked) and not event.is_retryable
+                assert (is_final and not self._has_fallback()) or not self._works(call), "there was a talker that works"
+            case _:
+                pass
+
+    def _works(self, call: EdgeCall) -> bool:
+        """True if a talker worked, and nobody else let the call wait, since the call had none and a while before."""
+        since = (self.now if call.alone_since is None else call.alone_since) - FOUND_WITHIN_S
+        if any(each.is_lame or (each.was_lame_at > since) for each in self.talkers):
+            return False
+        return any(
+            each.was_troubled_at < since and not (each.is_dead or each.is_draining or each.is_failing or each.is_away)
+            for each in self.talkers
+            if each.hung_until <= max(0.0, since)
+        )
 
     def _check_command(self, call: EdgeCall, before: Talker | None, command: arbitration.Command) -> None:
         match command:
@@ -462,8 +549,8 @@ class World:
 
     def _perform(self, call: EdgeCall, command: arbitration.Command) -> None:
         match command:
-            case arbitration.MakeOffer(epoch):
-                self._offer(call, epoch)
+            case arbitration.MakeOffer():
+                self._offer(call, command)
             case arbitration.AskAdoption(talker, epoch):
                 self._adopt(call, talker, epoch, 2)
             case arbitration.CutOver():
@@ -473,6 +560,8 @@ class World:
                     call.addressed = None
                 process = self._talker(talker.talker_id)
                 self.tell(call.edge, process, lambda: self._release(process, talker.epoch, call.edge))
+            case arbitration.SearchAbandoned():
+                self.abandoned += 1
             case arbitration.EndCall(reason):
                 assert call.end is None, "ended twice"
                 call.end = reason
@@ -486,16 +575,24 @@ class World:
     def _talker(self, name: str) -> TalkerProcess:
         return next(talker for talker in self.talkers if talker.name == name)
 
-    def _offer(self, call: EdgeCall, epoch: int) -> None:
-        pool = [talker for talker in self.talkers if talker.is_on_bus and not talker.is_draining]
-        member = self.random.choice(pool) if pool else None
+    def _offer(self, call: EdgeCall, make: arbitration.MakeOffer) -> None:
+        epoch, passed = make.epoch, call.passed[make.pool]
+        pool = [each for each in self.talkers if each.pool == make.pool and each.is_on_bus and not each.is_draining]
+        if all(each.name in passed for each in pool):
+            passed.clear()
+        member = self.random.choice([each for each in pool if each.name not in passed]) if pool else None
+        if member:
+            passed.add(member.name)
 
-        def answer() -> str | None:
-            return self._take_offer(member, epoch, call.edge) if member else None
+        def answer() -> Answer:
+            assert member is not None
+            return self._take_offer(member, epoch, call.edge, is_last_resort=make.is_last_resort)
 
-        def done(taker: str | None) -> None:
-            failed = arbitration.OfferFailed(epoch)
-            self.feed(call, arbitration.OfferAccepted(epoch, taker) if taker else failed)
+        def done(given: Answer | None) -> None:
+            if given is not None and given.taker:
+                self.feed(call, arbitration.OfferAccepted(epoch, given.taker))
+            else:
+                self.feed(call, arbitration.OfferFailed(epoch, given is not None and given.is_provider_down))
 
         self.ask(call.edge, member, answer, done, OFFER_WITHIN_S, late=done)
 
@@ -520,6 +617,9 @@ class World:
         talker = cut.talker
         assert call.arbiter.current == talker
         self.cuts += 1
+        self.in_fallback += self._talker(talker.talker_id).pool == "fallback"
+        for passed in call.passed.values():
+            passed.clear()
         call.addressed = talker
         if cut.has_waited:
             content = self._cut(call)
@@ -573,18 +673,24 @@ class World:
 
     # --- talkers ----------------------------------------------------------------------------------------------------
 
-    def _take_offer(self, talker: TalkerProcess, epoch: int, edge: EdgeProcess) -> str | None:
+    def _take_offer(self, talker: TalkerProcess, epoch: int, edge: EdgeProcess, *, is_last_resort: bool) -> Answer:
         if talker.session(epoch, edge) is None:
             if talker.is_draining:
-                return None
+                return Answer()
+            if talker.is_provider_down and not is_last_resort:
+                return Answer(is_provider_down=True)
             session = Session(talker, epoch, edge, heard_at=self.now)
             talker.sessions.append(session)
             opens_in_s = 20.0 if talker.is_lame else self.random.uniform(0.0, 0.4)
             self.after(opens_in_s, lambda: self._unhung(talker, lambda: self._say_ready(session, 3)))
-        return talker.name
+        return Answer(talker.name)
 
     def _say_ready(self, session: Session, tries: int) -> None:
         if session.phase != "candidate":
+            return
+        if session.talker.is_failing:
+            self._wish(session, HandoverReason.UPSTREAM_FAILED)
+            self._close(session)
             return
         edge = session.edge
 
@@ -660,10 +766,11 @@ class World:
 
     def _wish(self, session: Session, reason: HandoverReason, tries: int = 3) -> None:
         edge, wisher = session.edge, session.id
+        is_retryable = reason is not HandoverReason.UPSTREAM_FAILED or self.random.random() < 0.7
 
         def answer() -> bool:
             if edge.call is not None:
-                event = arbitration.HandoverAsked(wisher.epoch, wisher.talker_id, reason, is_retryable=True)
+                event = arbitration.HandoverAsked(wisher.epoch, wisher.talker_id, reason, is_retryable)
                 self.feed(edge.call, event)
             return True
 
@@ -735,7 +842,7 @@ class World:
         """The call begins, and things go wrong."""
         self.stream_comes()
         for _ in range(self.random.randrange(6, 16)):
-            self._run_until(self.now + self.random.expovariate(2.5))
+            self._run_until(self.now + self.random.expovariate(1 / self.weather.every_s))
             self._happen(self.random.choice(self.weather.faults))
             if self.random.random() < 0.5:
                 self.caller_speaks()
@@ -756,7 +863,13 @@ class World:
             case "talker is accused":
                 self._noticed(talker, 0.0, lambda: True)
             case "talker is lame":
-                talker.is_lame = not talker.is_lame
+                talker.is_lame, talker.was_lame_at = not talker.is_lame, self.now
+            case "talker fails":
+                talker.is_failing, talker.was_troubled_at = not talker.is_failing, self.now
+            case "provider goes down" | "provider is back":
+                self._provider_is("realtime", is_down=fault == "provider goes down")
+            case "stages fail" | "stages work":
+                self._provider_is("fallback", is_down=fault == "stages fail")
             case "talker drains":
                 talker.is_draining = True
                 self._wishes(talker, HandoverReason.DRAIN)
@@ -764,6 +877,9 @@ class World:
                 self._wishes(talker, HandoverReason.SESSION_AGE)
             case "upstream fails":
                 self._wishes(talker, HandoverReason.UPSTREAM_FAILED)
+            case "may go home":
+                for guest in self.talkers:
+                    self._wishes(guest, HandoverReason.BREAKER_CLOSED)
             case "operator orders" if call is not None:
                 self.feed(call, arbitration.HandoverOrdered(HandoverReason.OPERATOR))
             case "quiet" | "busy" if call is not None:
@@ -783,12 +899,24 @@ class World:
             case _:
                 pass
 
+    def _provider_is(self, pool: Pool, *, is_down: bool) -> None:
+        """For a whole pool. Breakers may not have noticed yet, or stand open though the provider is back."""
+        is_noticed, is_so = self.random.random() < 0.7, self.random.random() < 0.7
+        for talker in self.talkers:
+            if talker.pool == pool and not talker.is_dead:
+                talker.is_provider_down = is_down and is_noticed and pool == "realtime"
+                if talker.is_failing:
+                    talker.was_troubled_at = self.now
+                talker.is_failing = is_down and is_so
+                if talker.is_failing:
+                    self._wishes(talker, HandoverReason.UPSTREAM_FAILED)
+
     def _talker_dies(self, talker: TalkerProcess) -> None:
         if not talker.is_dead:
             talker.is_dead = True
             talker.sessions.clear()
             self._noticed(talker, self.random.uniform(0.002, 0.02), lambda: True)
-            self.talkers.append(TalkerProcess(f"{talker.name}'"))
+            self.talkers.append(TalkerProcess(f"{talker.name}'", pool=talker.pool, was_troubled_at=self.now))
 
     def _noticed(self, talker: TalkerProcess, wait_s: float, is_so: Callable[[], bool]) -> None:
         for edge in self.edges:
@@ -805,6 +933,8 @@ class World:
 
         def back() -> None:
             process.is_away = False
+            if isinstance(process, TalkerProcess):
+                process.was_troubled_at = self.now
 
         self.after(seconds, back)
 
@@ -860,9 +990,13 @@ class World:
         self.is_fine = True
         for process in (*self.talkers, *self.edges):
             process.hung_until = min(process.hung_until, self.now)
-        self.talkers.append(TalkerProcess("relief"))
+        self.talkers.append(TalkerProcess("relief", was_troubled_at=self.now))
         for talker in self.talkers:
-            talker.is_lame = False
+            if talker.is_lame:
+                talker.is_lame, talker.was_lame_at = False, self.now
+            if talker.is_failing:
+                talker.is_failing, talker.was_troubled_at = False, self.now
+            talker.is_provider_down = False
         self._run_until(self.now + LONGEST_OUTAGE_S)
         self.caller_speaks()
         self._run_until(self.now + TALKER_WITHIN_S)

@@ -10,17 +10,12 @@ from common.messages.commands import EndReason
 from common.messages.offers import PLANNED, HandoverReason
 from edge.core.arbiter import (
     BUS_WITHIN_S,
-    FAILURES_AT_MOST,
-    OFFER_TRIES_AT_ONCE,
     QUIET_WITHIN_S,
     READY_WITHIN_S,
     REATTACH_WITHIN_S,
     RETRY_EVERY_S,
-    TABLE,
     TALKER_WITHIN_S,
     Arbiter,
-    Move,
-    Seeking,
 )
 from edge.core.arbitration import (
     AdoptionAccepted,
@@ -41,11 +36,14 @@ from edge.core.arbitration import (
     OfferFailed,
     QuietChanged,
     ReleaseTalker,
+    SearchAbandoned,
     Talker,
     TalkerGone,
     TalkerReady,
     Tick,
 )
+from edge.core.seeking import TABLE, Move, Seeking
+from edge.core.steering import FAILURES_AT_MOST, OFFER_TRIES_AT_ONCE, Steering
 
 START = HandoverReason.START
 LOST = HandoverReason.TALKER_LOST
@@ -53,9 +51,19 @@ FAILED = HandoverReason.UPSTREAM_FAILED
 DRAIN = HandoverReason.DRAIN
 
 
+def alone() -> Steering:
+    """There is no pool but `realtime`."""
+    return Steering("realtime", lambda: False)
+
+
+def offer(epoch: int, reason: HandoverReason) -> MakeOffer:
+    """The only pool there is has to take the call whatever its workers hear of breakers, unless it is to go home."""
+    return MakeOffer(epoch, reason, "realtime", is_last_resort=reason is not HandoverReason.BREAKER_CLOSED)
+
+
 def offered(now: float = 0.0, max_call_s: float = 3_600.0) -> Arbiter:
-    arbiter = Arbiter(now, max_call_s)
-    assert arbiter.feed(LegUp(), now) == (MakeOffer(1, START),)
+    arbiter = Arbiter(now, max_call_s, alone())
+    assert arbiter.feed(LegUp(), now) == (offer(1, START),)
     return arbiter
 
 
@@ -74,7 +82,7 @@ def talking(talker: str = "a") -> Arbiter:
 def waiting() -> Arbiter:
     arbiter = offered()
     for epoch in range(1, OFFER_TRIES_AT_ONCE):
-        assert arbiter.feed(OfferFailed(epoch), 0.0) == (MakeOffer(epoch + 1, START),)
+        assert arbiter.feed(OfferFailed(epoch), 0.0) == (offer(epoch + 1, START),)
     assert arbiter.feed(OfferFailed(OFFER_TRIES_AT_ONCE), 0.0) == ()
     return arbiter
 
@@ -138,8 +146,8 @@ def test_an_acceptance_may_come_twice() -> None:
 
 
 def test_a_call_that_had_epochs_before_goes_on_above_them() -> None:
-    arbiter = Arbiter(0.0, 60.0, last_epoch=7)
-    assert arbiter.feed(LegUp(), 0.0) == (MakeOffer(8, START),)
+    arbiter = Arbiter(0.0, 60.0, alone(), last_epoch=7)
+    assert arbiter.feed(LegUp(), 0.0) == (offer(8, START),)
 
 
 def test_a_second_leg_up_changes_nothing() -> None:
@@ -153,8 +161,8 @@ def test_a_failed_offer_goes_to_another_member_at_once_and_then_waits_a_little()
     arbiter = waiting()
     assert arbiter.next_deadline() == RETRY_EVERY_S
     assert arbiter.feed(Tick(), RETRY_EVERY_S - 0.01) == ()
-    assert arbiter.feed(Tick(), RETRY_EVERY_S) == (MakeOffer(4, START),)
-    assert arbiter.feed(OfferFailed(4), 0.3) == (MakeOffer(5, START),)
+    assert arbiter.feed(Tick(), RETRY_EVERY_S) == (offer(4, START),)
+    assert arbiter.feed(OfferFailed(4), 0.3) == (offer(5, START),)
 
 
 def test_the_failure_of_an_offer_that_is_over_changes_nothing() -> None:
@@ -189,14 +197,14 @@ def test_a_candidate_that_is_not_ready_in_time_is_released_and_another_sought() 
     assert arbiter.next_deadline() == 0.1 + READY_WITHIN_S
     assert arbiter.feed(Tick(), 0.1 + READY_WITHIN_S) == (
         ReleaseTalker(Talker("a", 1), "not ready in time"),
-        MakeOffer(2, START),
+        offer(2, START),
     )
     assert arbiter.feed(TalkerReady(1, "a"), 6.0) == ()
 
 
 def test_a_candidate_that_dies_is_replaced() -> None:
     arbiter = preparing()
-    assert arbiter.feed(TalkerGone("a"), 0.2) == (ReleaseTalker(Talker("a", 1), LOST), MakeOffer(2, START))
+    assert arbiter.feed(TalkerGone("a"), 0.2) == (ReleaseTalker(Talker("a", 1), LOST), offer(2, START))
 
 
 # --- losing the current talker ----------------------------------------------------------------------------------------
@@ -204,7 +212,7 @@ def test_a_candidate_that_dies_is_replaced() -> None:
 
 def test_a_dead_talker_falls_silent_at_once_and_the_next_has_a_higher_epoch() -> None:
     arbiter = talking()
-    assert arbiter.feed(TalkerGone("a"), 5.0) == (ReleaseTalker(Talker("a", 1), LOST), MakeOffer(2, LOST))
+    assert arbiter.feed(TalkerGone("a"), 5.0) == (ReleaseTalker(Talker("a", 1), LOST), offer(2, LOST))
     assert arbiter.current is None
     assert not arbiter.is_current(1)
     arbiter.feed(OfferAccepted(2, "b"), 5.1)
@@ -224,7 +232,7 @@ def test_a_process_that_is_both_talker_and_candidate_dies_as_both() -> None:
     assert arbiter.current is None
     assert commands == (
         ReleaseTalker(Talker("a", 2), LOST),
-        MakeOffer(3, HandoverReason.SESSION_AGE),
+        offer(3, HandoverReason.SESSION_AGE),
         ReleaseTalker(Talker("a", 1), LOST),
     )
 
@@ -232,7 +240,7 @@ def test_a_process_that_is_both_talker_and_candidate_dies_as_both() -> None:
 def holding(reason: HandoverReason = DRAIN) -> Arbiter:
     """`a` talks, `b` is ready to take over at the next quiet moment; wanted at 1.0."""
     arbiter = talking()
-    assert please(arbiter, Talker("a", 1), reason) == (MakeOffer(2, reason),)
+    assert please(arbiter, Talker("a", 1), reason) == (offer(2, reason),)
     assert please(arbiter, Talker("a", 1), reason) == ()
     arbiter.feed(OfferAccepted(2, "b"), 1.1)
     assert arbiter.feed(TalkerReady(2, "b", "session-b"), 1.5) == ()
@@ -292,21 +300,21 @@ def test_a_talker_whose_provider_fails_while_another_waits_is_replaced_in_the_sa
 
 def test_a_waiting_candidate_may_be_lost_and_another_is_sought() -> None:
     arbiter = holding()
-    assert arbiter.feed(TalkerGone("b"), 4.0) == (ReleaseTalker(Talker("b", 2), LOST), MakeOffer(3, DRAIN))
+    assert arbiter.feed(TalkerGone("b"), 4.0) == (ReleaseTalker(Talker("b", 2), LOST), offer(3, DRAIN))
     assert arbiter.is_current(1)
 
 
 def test_an_operators_order_needs_somebody_to_replace() -> None:
     assert offered().feed(HandoverOrdered(HandoverReason.OPERATOR), 1.0) == ()
     ordered = talking().feed(HandoverOrdered(HandoverReason.OPERATOR), 1.0)
-    assert ordered == (MakeOffer(2, HandoverReason.OPERATOR),)
+    assert ordered == (offer(2, HandoverReason.OPERATOR),)
 
 
 # --- another stream, another edge -----------------------------------------------------------------------------------
 
 
 def adopting() -> Arbiter:
-    arbiter = Arbiter(0.0, 3_600.0, last_epoch=7)
+    arbiter = Arbiter(0.0, 3_600.0, alone(), last_epoch=7)
     assert arbiter.feed(LegUp(Talker("a", 6)), 0.0) == (AskAdoption(Talker("a", 6), 8),)
     return arbiter
 
@@ -322,7 +330,7 @@ def test_the_talker_from_before_is_adopted_under_a_new_epoch() -> None:
 @pytest.mark.parametrize("failure", [OfferFailed(8), TalkerGone("a")])
 def test_a_talker_that_cannot_be_adopted_is_told_and_another_is_sought(failure: OfferFailed | TalkerGone) -> None:
     arbiter = adopting()
-    sought = (ReleaseTalker(Talker("a", 8), "adoption is over"), MakeOffer(9, LOST))
+    sought = (ReleaseTalker(Talker("a", 8), "adoption is over"), offer(9, LOST))
     assert arbiter.feed(failure, 0.5) == sought
     late = arbiter.feed(AdoptionAccepted(8, "a"), 0.6)
     assert late == (ReleaseTalker(Talker("a", 8), "adoption is over"),)
@@ -382,7 +390,7 @@ def test_a_search_goes_on_when_the_bus_is_back() -> None:
     assert arbiter.feed(Tick(), 30.0) == ()
     arbiter.feed(BusBack(), 31.0)
     assert arbiter.next_deadline() == 31.0
-    assert arbiter.feed(Tick(), 31.0) == (MakeOffer(OFFER_TRIES_AT_ONCE + 1, START),)
+    assert arbiter.feed(Tick(), 31.0) == (offer(OFFER_TRIES_AT_ONCE + 1, START),)
     arbiter.feed(OfferFailed(OFFER_TRIES_AT_ONCE + 1), 31.0)
     assert arbiter.feed(Tick(), 40.9) != (EndCall(EndReason.NO_TALKER),)
     assert arbiter.feed(Tick(), 41.0) == (EndCall(EndReason.NO_TALKER),)
@@ -405,7 +413,7 @@ def test_a_candidate_is_not_cut_to_while_nobody_could_tell_it() -> None:
 
 def test_a_talker_that_denies_to_be_one_is_replaced_at_once() -> None:
     arbiter = talking()
-    assert please(arbiter, Talker("a", 1), LOST) == (ReleaseTalker(Talker("a", 1), LOST), MakeOffer(2, LOST))
+    assert please(arbiter, Talker("a", 1), LOST) == (ReleaseTalker(Talker("a", 1), LOST), offer(2, LOST))
     assert arbiter.current is None
 
 
@@ -418,14 +426,14 @@ def test_a_bus_that_was_never_away_comes_back_without_effect() -> None:
 
 def test_a_talker_whose_provider_failed_falls_silent_at_once() -> None:
     arbiter = talking()
-    assert please(arbiter, Talker("a", 1), FAILED) == (ReleaseTalker(Talker("a", 1), FAILED), MakeOffer(2, FAILED))
+    assert please(arbiter, Talker("a", 1), FAILED) == (ReleaseTalker(Talker("a", 1), FAILED), offer(2, FAILED))
     assert arbiter.current is None
 
 
 @pytest.mark.parametrize("reason", [FAILED, DRAIN])
 def test_a_candidate_that_cannot_go_on_is_released_and_another_sought(reason: HandoverReason) -> None:
     arbiter = preparing()
-    assert please(arbiter, Talker("a", 1), reason) == (ReleaseTalker(Talker("a", 1), reason), MakeOffer(2, START))
+    assert please(arbiter, Talker("a", 1), reason) == (ReleaseTalker(Talker("a", 1), reason), offer(2, START))
 
 
 def test_only_the_talker_or_the_candidate_may_ask_for_a_handover() -> None:
@@ -464,16 +472,19 @@ def test_such_a_failure_of_a_candidate_does_not_end_a_call_somebody_talks_in() -
     please(arbiter, Talker("a", 1), DRAIN)
     arbiter.feed(OfferAccepted(2, "b"), 1.1)
     failed = Talker("b", 2)
-    assert please(arbiter, failed, FAILED, retryable=False) == (ReleaseTalker(failed, "upstream failed"),)
+    assert please(arbiter, failed, FAILED, retryable=False) == (
+        ReleaseTalker(failed, "upstream failed"),
+        SearchAbandoned(DRAIN),
+    )
     assert arbiter.current == Talker("a", 1)
-    assert please(arbiter, Talker("a", 1), DRAIN) == (MakeOffer(3, DRAIN),)
+    assert please(arbiter, Talker("a", 1), DRAIN) == (offer(3, DRAIN),)
 
 
 def test_after_too_many_failures_in_a_row_the_call_ends() -> None:
     arbiter = offered()
     for epoch in range(1, FAILURES_AT_MOST + 1):
         arbiter.feed(TalkerReady(epoch, "a"), 0.1)
-        assert please(arbiter, Talker("a", epoch), FAILED)[-1] == MakeOffer(epoch + 1, FAILED)
+        assert please(arbiter, Talker("a", epoch), FAILED)[-1] == offer(epoch + 1, FAILED)
     last = FAILURES_AT_MOST + 1
     arbiter.feed(TalkerReady(last, "a"), 0.1)
     assert please(arbiter, Talker("a", last), FAILED)[-1] == EndCall(EndReason.NO_TALKER)
@@ -484,7 +495,7 @@ def test_a_talker_that_spoke_wipes_out_the_failures_before_it() -> None:
     for epoch in range(1, 4 * FAILURES_AT_MOST):
         arbiter.feed(TalkerReady(epoch, "a"), 0.1)
         arbiter.feed(AgentSpoke(), 0.2)
-        assert please(arbiter, Talker("a", epoch), FAILED)[-1] == MakeOffer(epoch + 1, FAILED)
+        assert please(arbiter, Talker("a", epoch), FAILED)[-1] == offer(epoch + 1, FAILED)
 
 
 def test_without_any_talker_for_ten_seconds_the_call_is_given_back() -> None:
@@ -509,7 +520,7 @@ def test_the_ten_seconds_count_from_when_the_last_talker_was_lost() -> None:
 
 
 def test_a_call_that_lasts_too_long_is_ended() -> None:
-    arbiter = Arbiter(50.0, 600.0)
+    arbiter = Arbiter(50.0, 600.0, alone())
     arbiter.feed(LegUp(), 50.0)
     arbiter.feed(TalkerReady(1, "a"), 50.1)
     assert arbiter.next_deadline() == 650.0
@@ -535,7 +546,7 @@ def test_when_the_leg_is_gone_talker_and_candidate_are_released(reason: EndReaso
 
 
 def test_a_leg_may_go_down_in_every_state() -> None:
-    for arbiter in (Arbiter(0.0, 60.0), offered(), preparing(), waiting(), talking()):
+    for arbiter in (Arbiter(0.0, 60.0, alone()), offered(), preparing(), waiting(), talking()):
         assert arbiter.feed(LegDown(EndReason.CALLER_HANGUP), 1.0)[-1] == EndCall(EndReason.CALLER_HANGUP)
 
 

@@ -22,7 +22,10 @@ TALKER_TROUBLE: Final = (
     "talker is cut off",
     "talker is accused",
     "talker is lame",
+    "talker fails",
     "upstream fails",
+    "provider goes down",
+    "may go home",
     "quiet",
     "instructions",
 )
@@ -30,6 +33,7 @@ PLANNED_TROUBLE: Final = (
     "talker drains",
     "session ages",
     "operator orders",
+    "may go home",
     "quiet",
     "busy",
     "talker dies",
@@ -58,6 +62,22 @@ BUS_TROUBLE: Final = (
     "busy",
     "instructions",
 )
+PROVIDER_TROUBLE: Final = (
+    "provider goes down",
+    "provider goes down",
+    "provider is back",
+    "stages fail",
+    "stages work",
+    "may go home",
+    "may go home",
+    "upstream fails",
+    "talker fails",
+    "talker dies",
+    "talker hangs",
+    "session ages",
+    "quiet",
+    "busy",
+)
 KINDS: Final = {
     weather.name: weather
     for weather in (
@@ -65,6 +85,7 @@ KINDS: Final = {
         Weather("planned", PLANNED_TROUBLE, lost=0.05, late=0.1, twice=0.05),
         Weather("edges", EDGE_TROUBLE, lost=0.05, late=0.1, twice=0.05),
         Weather("bus", BUS_TROUBLE, lost=0.02, late=0.1, twice=0.1),
+        Weather("providers", PROVIDER_TROUBLE, fallback=0.85, every_s=2.0),
     )
 }
 
@@ -81,7 +102,7 @@ def numbers(kind: str) -> range:
 def test_one_voice_rising_epochs_and_nothing_forgotten_in_every_schedule(
     kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cuts = heard = adoptions = 0
+    cuts = heard = adoptions = in_fallback = abandoned = 0
     for number in numbers(kind):
         world = World(f"{SEED}:{kind}:{number}", KINDS[kind])
         try:
@@ -91,11 +112,14 @@ def test_one_voice_rising_epochs_and_nothing_forgotten_in_every_schedule(
             again = f"TRUNKLINE_SCHEDULES_SEED={SEED} TRUNKLINE_SCHEDULE={kind}:{number}"
             raise AssertionError(f"{error} (again with {again})") from error
         cuts, heard, adoptions = cuts + world.cuts, heard + world.heard, adoptions + world.adoptions
+        in_fallback, abandoned = in_fallback + world.in_fallback, abandoned + world.abandoned
     with capsys.disabled():
-        found = f"{cuts} cuts, {adoptions} adoptions, {heard} times heard"
+        found = f"{cuts} cuts ({in_fallback} to fallback), {abandoned} abandoned, {adoptions} adoptions, heard {heard}"
         print(f" [{len(numbers(kind))} schedules of {kind}: {found}; TRUNKLINE_SCHEDULES_SEED={SEED}] ", end="")
     assert ONLY or min(cuts, heard) > SCHEDULES_PER_KIND, "a world in which nothing happens proves nothing"
-    assert ONLY or kind in ("talkers", "planned") or adoptions > SCHEDULES_PER_KIND / 10
+    assert ONLY or in_fallback > SCHEDULES_PER_KIND / 10
+    assert ONLY or kind != "providers" or min(in_fallback, abandoned) > SCHEDULES_PER_KIND / 10
+    assert ONLY or kind not in ("edges", "bus") or adoptions > SCHEDULES_PER_KIND / 10
 
 
 def test_there_are_ten_thousand_schedules_a_run() -> None:

@@ -10,6 +10,8 @@ from common.messages.facts import (
     CallStarted,
     DigitsPressed,
     EpochChanged,
+    LevelCause,
+    ServiceLevelChanged,
     TurnStarted,
     UsageReported,
 )
@@ -111,4 +113,29 @@ def test_the_record_tells_turns_epochs_and_response_times() -> None:
 
 
 def test_nothing_said_is_a_record_too() -> None:
-    assert CallMemory().record() == {"turns": [], "epochs": [], "barge_ins": [], "response_ms": [], "usage": {}}
+    assert CallMemory().record() == {
+        "turns": [],
+        "epochs": [],
+        "levels": [],
+        "barge_ins": [],
+        "response_ms": [],
+        "usage": {},
+    }
+
+
+def level(to: int, before: int, epoch: int, at_ms: int, cause: LevelCause) -> ServiceLevelChanged:
+    return ServiceLevelChanged(call_id=CALL, epoch=epoch, at_ms=at_ms, level=to, before=before, cause=cause)
+
+
+def test_the_next_talker_is_told_the_level_the_call_has_and_the_record_tells_them_all() -> None:
+    memory = remembering(
+        level(2, 0, 2, 4_000, LevelCause.PROVIDER_FAILED), level(0, 2, 3, 90_000, LevelCause.RECOVERED)
+    )
+    assert (memory.service_level, memory.cut([], 91_000).service_level) == (0, 0)
+    memory.add(level(3, 2, 2, 50_000, LevelCause.STAGES_FAILED))
+    assert memory.cut([], 91_000).service_level == 0, "what a talker before had told came late"
+    assert memory.record()["levels"] == [
+        {"level": 2, "before": 0, "cause": "provider_failed", "at_ms": 4_000},
+        {"level": 3, "before": 2, "cause": "stages_failed", "at_ms": 50_000},
+        {"level": 0, "before": 2, "cause": "recovered", "at_ms": 90_000},
+    ]

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from realtime_worker.core.preference import order
+from realtime_worker.core.preference import may_have, order
 from talker.core.place import place_of
 
 A, B, C = ("openai", "m"), ("eu", "m"), ("other", "n")
@@ -19,6 +19,12 @@ def test_an_endpoint_whose_breaker_is_open_comes_last_but_is_not_forgotten() -> 
     assert order([A, B, C], {A: 0.0}, 0.5, has_failed=False) == (1, 2, 0)
     assert order([A], {A: 0.0}, 0.5, has_failed=False) == (0,)
     assert order([A, B], {A: 0.0, B: 0.0}, 0.5, has_failed=True) == (0, 1)
+
+
+@pytest.mark.parametrize(("share", "may"), [(0.0, False), (0.4, False), (0.5, False), (0.51, True), (1.0, True)])
+def test_an_endpoint_may_have_the_calls_whose_place_is_within_its_share(share: float, may: bool) -> None:
+    assert may_have(A, {A: share, B: 0.0}, 0.5) == may
+    assert may_have(C, {A: share, B: 0.0}, 0.5)
 
 
 def test_a_breaker_is_of_a_model_too() -> None:

@@ -56,10 +56,12 @@ class Switchboard:
         slots: Slots,
         new_session: Callable[[Offer], CallSession],
         resend: Callable[[str, float], Coroutine[Any, Any, None]],
+        admits: Callable[[Offer], bool] = lambda _: True,
         lowered_at_least_s: float = LOWERED_AT_LEAST_S,
     ) -> None:
         """`resend` publishes again what was sent to a subject in the last seconds.
 
+        `admits`: whether the provider may be given this call; one it may not is refused at once.
         `lowered_at_least_s`: how long a call keeps a lower service level before it is brought back.
         """
         self._lowered_at_least_s = lowered_at_least_s
@@ -67,6 +69,7 @@ class Switchboard:
         self._active = metrics.CALLS_ACTIVE.labels(kind)
         self._new_session = new_session
         self._resend = resend
+        self._admits = admits
         self._sessions: dict[tuple[int, int], CallSession] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
@@ -91,6 +94,8 @@ class Switchboard:
             return self._refused("malformed")
         if self.slots.holds(offer.call_id, offer.epoch):
             return self._accepted()
+        if not self._admits(offer):
+            return self._refused("provider_down")
         refusal = self.slots.take(offer.call_id, offer.epoch)
         if refusal is not None:
             return self._refused(refusal)
@@ -100,7 +105,7 @@ class Switchboard:
     def _accepted(self) -> bytes:
         return Accepted(talker_id=self._talker_id).encode()
 
-    def _refused(self, reason: Literal["full", "draining", "malformed"]) -> bytes:
+    def _refused(self, reason: Literal["full", "draining", "malformed", "provider_down"]) -> bytes:
         return Refused(talker_id=self._talker_id, reason=reason).encode()
 
     def _begin(self, offer: Offer) -> None:

@@ -16,6 +16,7 @@ from common.bus.facts import FactWriter
 from common.bus.pulse import Load, Pulse
 from common.http_server import HttpServer, listen
 from common.messages.commands import CatchUp, Drain, EndReason
+from common.subjects import Pool
 from edge.app import public_app
 from edge.call import Surroundings
 from edge.calls import Calls
@@ -65,17 +66,20 @@ class Edge:
             self._is_held,
             self._missed_since,
             self._choose_talker,
+            self._pool_of,
+            self._takes_calls,
         )
+        self._is_fallback_enabled = around.is_fallback_enabled
         records = RecordFile(settings.edge_call_records, self._registry.recorded)
         self._calls = Calls(around, records, self._on_drain)
         self._neighbours = Neighbours(self.edge_id)
         self._rescue = Rescue(settings, self._registry) if settings.edge_rest_rescue else None
         on_orphan = self._rescue.on_orphan if self._rescue else None
         self._orphans = Orphans(around, self._calls, records, self._neighbours, on_orphan)
-        self._reattachment = Reattachment(self._bus, self.edge_id, self._registry, self._calls, self._neighbours)
+        self._reattachment = Reattachment(around, self._calls, self._neighbours)
         self._talkers = TalkerWatch(self._bus, self.edge_id, self._calls)
         self._reception = Reception(
-            self._bus, self._calls, self._talkers.free_slots, self._is_room_elsewhere, settings.edge_max_calls
+            self._bus, self._calls, self._free_slots, self._is_room_elsewhere, settings.edge_max_calls
         )
         token = settings.twilio_auth_token.get_secret_value()
         shared_key = settings.twilio_shared_key
@@ -191,8 +195,19 @@ class Edge:
     def _missed_since(self, talker_id: str) -> float | None:
         return self._talkers.missed_since(talker_id)
 
-    def _choose_talker(self, without: Set[str]) -> str | None:
-        return self._talkers.choose(without)
+    def _choose_talker(self, pool: Pool, without: Set[str]) -> str | None:
+        return self._talkers.choose(pool, without)
+
+    def _pool_of(self, talker_id: str) -> Pool | None:
+        return self._talkers.pool_of(talker_id)
+
+    def _takes_calls(self, pool: Pool) -> bool:
+        return self._talkers.takes_calls(pool)
+
+    def _free_slots(self) -> int:
+        """Either pool can serve a new call."""
+        in_fallback = self._talkers.free_slots("fallback") if self._is_fallback_enabled() else 0
+        return self._talkers.free_slots("realtime") + in_fallback
 
     def _has(self, call_id: str) -> bool:
         return self._calls.get(call_id) is not None

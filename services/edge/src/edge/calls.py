@@ -26,6 +26,7 @@ from common.messages.commands import (
     ReplayCaller,
     Standing,
     StandingAsked,
+    Transfer,
     WhoCarries,
 )
 from common.messages.facts import Fact
@@ -40,7 +41,7 @@ log = logs.get("calls")
 
 _REMEMBERED: Final = 1_000
 
-CallCommand: TypeAlias = Ready | Clear | StandingAsked | HandoverPlease | HangUp
+CallCommand: TypeAlias = Ready | Clear | StandingAsked | HandoverPlease | HangUp | Transfer
 
 
 class Calls:
@@ -292,6 +293,9 @@ def _to_session(command: CallCommand, session: CallSession) -> bytes | None:
         case HandoverPlease():
             session.on_handover_please(command)
             return b""  # a receipt: the talker need not ask again
+        case Transfer():
+            session.on_transfer(command)
+            return b""  # a receipt, as above
         case HangUp():
             session.on_hang_up(command)
             return None

@@ -13,6 +13,7 @@ from common.messages.facts import (
     CallerSaid,
     CallStarted,
     EpochChanged,
+    ServiceLevelChanged,
     ToolCalled,
     ToolReturned,
     TurnEnded,
@@ -37,6 +38,9 @@ class CallMemory:
     """How the call began."""
     latest_ms: int = 0
     """The latest moment of the call any fact tells of."""
+    service_level: int = 0
+    """The newest that any fact tells of (`design.md` section 8)."""
+    _levels: list[ServiceLevelChanged] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     _epochs: list[dict[str, Any]] = field(default_factory=list)
     _barge_ins: list[dict[str, int]] = field(default_factory=list)
@@ -69,6 +73,9 @@ class CallMemory:
                 self._epochs.append(
                     fact.model_dump(include={"epoch", "talker_id", "reason", "at_ms", "ready_after_ms"})
                 )
+            case ServiceLevelChanged():
+                self._levels = sorted((*self._levels, fact), key=lambda each: (each.epoch, each.at_ms))
+                self.service_level = self._levels[-1].level
             case BargedIn():
                 self._barge_ins.append({"onset_ms": fact.onset_ms, "heard_ms": fact.heard_ms})
             case TurnStarted(response_ms=int() as response_ms):
@@ -101,6 +108,7 @@ class CallMemory:
             conversation=turns,
             omitted_turns=omitted,
             instructions=self.instructions.instructions if self.instructions else None,
+            service_level=self.service_level,
         )
 
     def record(self) -> dict[str, Any]:
@@ -111,6 +119,7 @@ class CallMemory:
                 for turn in self.conversation.turns
             ],
             "epochs": self._epochs,
+            "levels": [each.model_dump(include={"level", "before", "cause", "at_ms"}) for each in self._levels],
             "barge_ins": self._barge_ins,
             "response_ms": self._response_ms,
             "usage": self._usage,

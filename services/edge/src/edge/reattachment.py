@@ -16,12 +16,12 @@ from common.ending import end_tasks
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import LegState, TalksTo, WhoCarries, WhoTalks
 from common.messages.instructions import Instructions
-from edge.call import Before
+from edge.call import Before, Surroundings
 from edge.calls import Calls
 from edge.conversation import CallMemory
 from edge.core.neighbours import Neighbours
 from edge.core.past import Past
-from edge.registry import CallEntry, Registry
+from edge.registry import CallEntry
 from edge.session import CallSession
 
 ASK_EDGE_WITHIN_S: Final = 0.15
@@ -44,10 +44,11 @@ class Joining:
 class Reattachment:
     """Asks the registry, the edge that had the call, its talkers and the stream of facts. None of them must answer."""
 
-    def __init__(self, bus: Bus, edge_id: str, registry: Registry, calls: Calls, neighbours: Neighbours) -> None:
-        self._bus = bus
-        self._edge_id = edge_id
-        self._registry = registry
+    def __init__(self, around: Surroundings, calls: Calls, neighbours: Neighbours) -> None:
+        self._bus = around.bus
+        self._edge_id = around.edge_id
+        self._registry = around.registry
+        self._home_of = around.home_of
         self._calls = calls
         self._neighbours = neighbours
         self._inbox = ""
@@ -79,7 +80,7 @@ class Reattachment:
         metrics.REATTACHMENT.observe(time.monotonic() - began)
         if not past.is_known:
             return Joining(None)
-        before = Before(past.memory, past.last_epoch, past.talker, past.clock_ms, past.started_at)
+        before = Before(past.memory, past.last_epoch, past.talker, past.clock_ms, past.started_at, past.home)
         return Joining(before, past.has_everything)
 
     def complete(self, session: CallSession) -> None:
@@ -99,7 +100,7 @@ class Reattachment:
 
     async def _is_taken(self, call_id: str, profile: str, past: Past) -> bool:
         """Enter the call as ours. False if its leg lives elsewhere."""
-        entry = CallEntry(edge_id=self._edge_id, state="live", profile=profile)
+        entry = CallEntry(edge_id=self._edge_id, state="live", profile=profile, home=self._home_of(call_id, profile))
         claim = await self._registry.claim(call_id, entry)
         for _ in range(_CLAIM_TRIES):
             if claim == "ours":
@@ -108,10 +109,12 @@ class Reattachment:
                 return not await self._lives_at_any(call_id, past)
             held = claim.entry
             past.noted(held.epoch, held.talker_id)
+            past.home = held.home
             if held.state == "live" and await self._lives_at(held.edge_id, call_id, past):
                 return False
             talker_id = past.talker.talker_id if past.talker else ""
-            ours = entry.model_copy(update={"epoch": past.last_epoch, "talker_id": talker_id})
+            kept = {"home": held.home, "service_level": held.service_level}
+            ours = entry.model_copy(update={"epoch": past.last_epoch, "talker_id": talker_id, **kept})
             claim = await self._registry.claim(call_id, ours, over=claim)
         return claim in ("ours", "away")
 

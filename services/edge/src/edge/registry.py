@@ -17,6 +17,7 @@ from common.bus.connection import Bus
 from common.errors import RemoteProtocolError, SecurityError, UpstreamUnavailable
 from common.messages.base import Message
 from common.messages.commands import EndReason
+from common.subjects import Pool
 
 log = logs.get("registry")
 
@@ -41,6 +42,11 @@ class CallEntry(Message):
     end_reason: EndReason | None = None
     has_record: bool = False
     """The ended call's record is written; until then another edge may have to."""
+    home: Pool = "realtime"
+    """Where the call belongs."""
+    service_level: int = Field(0, ge=0, le=4)
+    transfer_to: str = ""
+    """Whom the carrier is to dial for the caller: a name of the profile's `transfers`."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,12 @@ class Registry:
             await self._wake.wait()
             self._wake.clear()
             await self._write_all()
+
+    async def written(self, call_id: str, timeout_s: float) -> None:
+        """Wait until what was noted of a call is written, or the time is up."""
+        deadline = time.monotonic() + timeout_s
+        while call_id in self._unwritten and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
 
     async def settle(self, timeout_s: float) -> None:
         """Wait until everything noted is written, or the time is up."""

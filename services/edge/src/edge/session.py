@@ -19,10 +19,21 @@ from common.messages.commands import (
     Ready,
     Standing,
     StandingAsked,
+    Transfer,
 )
-from common.messages.facts import AnyFact, CallStarted, DigitsPressed, LegReattached, TurnEnded, TurnStarted
+from common.messages.facts import (
+    AnyFact,
+    CallStarted,
+    DigitsPressed,
+    LegReattached,
+    LevelCause,
+    ServiceLevelChanged,
+    TurnEnded,
+    TurnStarted,
+)
 from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason
+from common.subjects import Pool
 from edge import telling
 from edge.call import Before, Caller, Surroundings
 from edge.caller_audio import CallerAudio
@@ -31,10 +42,11 @@ from edge.core import arbitration
 from edge.core.arbiter import Arbiter
 from edge.core.arbitration import Talker
 from edge.core.clock import LegClock
+from edge.core.steering import Steering, pool_at
 from edge.core.turn_taking import TurnTaking
 from edge.cover import Cover
 from edge.legs.port import Leg
-from edge.registry import CallEntry
+from edge.registry import CLAIM_WITHIN_S, CallEntry
 from edge.talker_link import TalkerLink
 from edge.voice import AgentVoice
 
@@ -66,10 +78,13 @@ class CallSession:
         self._audio = CallerAudio(ids.call_key(caller.call_id), self._clock, around.audio)
         self._turns = TurnTaking()
         left_s = caller.profile.limits.max_call_s - self._clock.at(now) / 1000
-        self._arbiter = Arbiter(now, left_s, before.last_epoch if before else 0, around.reattach_within_s)
-        self._link = TalkerLink(around.bus, around.edge_id, caller.call_id, around.choose_talker)
+        self._home: Pool = (before.home if before else None) or around.home_of(caller.call_id, caller.profile.name)
+        steering = Steering(self._home, around.has_fallback, self._pool(before) if before else None)
+        self._arbiter = Arbiter(now, left_s, steering, before.last_epoch if before else 0, around.reattach_within_s)
+        self._link = TalkerLink(around.bus, around.edge_id, caller, around.choose_talker, self._home)
         self._started_at = before.started_at if before else telling.wall_clock()
         self._end: EndReason | None = None
+        self._transfer_to = ""
         self._is_quiet = False
         self._move_by = math.inf
         self._wake = asyncio.Event()
@@ -78,6 +93,11 @@ class CallSession:
         model = caller.profile.model or "default"
         self._voice = AgentVoice(caller.call_id, model, leg, self._clock, self._tell, is_new_call=before is None)
         self._cover = Cover(around, self._clock, self._audio, self._voice, has_begun=before is not None)
+
+    def _pool(self, before: Before) -> Pool:
+        """Where the call was: as its talker's heartbeats have it, else as its level does."""
+        known = self._around.pool_of(before.talker.talker_id) if before.talker else None
+        return known or pool_at(before.memory.service_level, self._home)
 
     # --- the life of the call -------------------------------------------------------------------------------------
 
@@ -130,6 +150,8 @@ class CallSession:
         self._voice.finish()
         duration_ms, epoch = self._now_ms(), self._arbiter.last_epoch
         self._around.registry.note(self.caller.call_id, self._entry("ended", reason))
+        if self._transfer_to:  # whichever edge the carrier asks what comes next has to know it
+            await self._around.registry.written(self.caller.call_id, CLAIM_WITHIN_S)
         self.leg.close()
         await asyncio.sleep(LAST_WORDS_WITHIN_S)
         if self._has_moved():  # the carrier closed this stream because another edge has the call
@@ -228,6 +250,17 @@ class CallSession:
         if self._arbiter.current == Talker(wish.talker_id, wish.epoch):
             self.end(EndReason.AGENT_HANGUP)
 
+    def on_transfer(self, wish: Transfer) -> None:
+        """The agent gives the caller to a human; only the one that talks may, and only by a name we know."""
+        if self._arbiter.current != Talker(wish.talker_id, wish.epoch):
+            return
+        if wish.to not in self.caller.profile.transfers:
+            metrics.TRANSFERS.labels("unknown").inc()
+            log.warning("a transfer to nobody in the profile", extra=logs.fields(call=self.caller.call_id))
+            return
+        self._transfer_to = wish.to
+        self.end(EndReason.TRANSFERRED)
+
     def on_standing_asked(self, asked: StandingAsked) -> Standing:
         """A talker that hears nothing asks whether it still counts."""
         talker = Talker(asked.talker_id, asked.epoch)
@@ -309,7 +342,8 @@ class CallSession:
         """The call goes on with another stream: here is what it was."""
         now = time.monotonic()
         clock_ms = max(self._clock.at(now), self.memory.latest_ms)
-        before = Before(self.memory, self._arbiter.last_epoch, self._arbiter.current, clock_ms, self._started_at)
+        talker, last_epoch = self._arbiter.current, self._arbiter.last_epoch
+        before = Before(self.memory, last_epoch, talker, clock_ms, self._started_at, self._home)
         self._feed(arbitration.LegDown(EndReason.MOVED))
         return before
 
@@ -345,13 +379,24 @@ class CallSession:
                 if not self._arbiter.current:
                     self._audio.stop()
                 self._spawn(self._link.release(talker, reason))
+            case arbitration.SearchAbandoned(reason):
+                log.info("no other talker; the present one goes on", extra=logs.fields(call=self.caller.call_id))
+                metrics.TAKEOVERS.labels(reason, "abandoned").inc()
             case arbitration.EndCall(reason):
-                self._end = reason
+                self._ends(reason)
             case _:
                 assert_never(command)
 
     async def _offer(self, command: arbitration.MakeOffer) -> None:
-        self._feed(await self._link.offer(command.epoch, command.reason, self.caller.profile))
+        self._feed(await self._link.offer(command))
+
+    def _ends(self, reason: EndReason) -> None:
+        self._end = reason
+        before = self.memory.service_level
+        if reason is EndReason.NO_TALKER and before < telling.EDGE_ALONE:
+            metrics.LEVEL_CHANGES.labels(f"L{telling.EDGE_ALONE}", LevelCause.NO_TALKER).inc()
+            self._tell(telling.left_alone(self.caller.call_id, self._arbiter.last_epoch, before, self._now_ms()))
+            metrics.TAKEOVERS.labels(self._arbiter.reason, "failed").inc()
 
     async def _adopt(self, command: arbitration.AskAdoption) -> None:
         known = self.memory.heard_items[-_HEARD_ITEMS_AT_MOST:]
@@ -441,6 +486,9 @@ class CallSession:
                 self._turns.caller_ended(self._clock.moment(end_ms, time.monotonic()))
             case TurnStarted(speaker="agent"):
                 self._turns.agent_began()
+            case ServiceLevelChanged() if not self._arbiter.is_over:
+                self._around.registry.note(self.caller.call_id, self._entry("live", None))
+                return
             case _:
                 return
         self._refresh()
@@ -464,4 +512,7 @@ class CallSession:
             epoch=self._arbiter.last_epoch,
             talker_id=current.talker_id if current else "",
             end_reason=reason,
+            home=self._home,
+            service_level=self.memory.service_level,
+            transfer_to=self._transfer_to,
         )

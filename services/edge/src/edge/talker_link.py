@@ -1,5 +1,6 @@
 """What one call says to talkers over the bus: offers, adoptions, take-overs, releases, digits."""
 
+from collections import defaultdict
 from collections.abc import Callable, Set
 from typing import Final
 
@@ -8,9 +9,10 @@ from common.bus.connection import Bus
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.base import Message, decode_as
 from common.messages.commands import Adopt, Adopted, CutOver, Digits, Release, TakeOver
-from common.messages.offers import Accepted, HandoverReason, Offer, OfferAnswer
-from common.profile import AgentProfile
-from edge.core.arbitration import OfferAccepted, OfferFailed, Talker
+from common.messages.offers import Accepted, Offer, OfferAnswer
+from common.subjects import Pool
+from edge.call import Caller
+from edge.core.arbitration import MakeOffer, OfferAccepted, OfferFailed, Talker
 
 OFFER_WITHIN_S: Final = 0.15
 """A talker may have frozen a moment ago, so an unanswered offer soon goes to another."""
@@ -22,39 +24,57 @@ ADOPT_TRIES: Final = 2
 class TalkerLink:
     """One call's side. What is asked is answered in bounded time; what is told is told once."""
 
-    def __init__(self, bus: Bus, edge_id: str, call_id: str, choose: Callable[[Set[str]], str | None]) -> None:
-        """`choose`: a talker with room that is none of those given, if one is known."""
+    def __init__(
+        self, bus: Bus, edge_id: str, caller: Caller, choose: Callable[[Pool, Set[str]], str | None], home: Pool
+    ) -> None:
+        """`choose`: a talker of a pool with room that is none of those given, if one is known."""
         self._bus = bus
         self._edge_id = edge_id
-        self._call_id = call_id
+        self._caller = caller
+        self._call_id = caller.call_id
         self._choose = choose
-        self._passed: set[str] = set()
+        self._home: Pool = home
+        self._passed: defaultdict[Pool, set[str]] = defaultdict(set)
         """Talkers that were offered the call in this search: they did not take it, or did not get ready."""
 
-    async def offer(self, epoch: int, reason: HandoverReason, profile: AgentProfile) -> OfferAccepted | OfferFailed:
-        """Offer the call to a talker that was not asked yet, or to the pool."""
-        offer = Offer(call_id=self._call_id, edge_id=self._edge_id, epoch=epoch, reason=reason, profile=profile)
+    async def offer(self, make: MakeOffer) -> OfferAccepted | OfferFailed:
+        """Offer the call to a talker of the pool that was not asked yet, or to all of the pool."""
+        offer = Offer(
+            call_id=self._call_id,
+            edge_id=self._edge_id,
+            epoch=make.epoch,
+            reason=make.reason,
+            profile=self._caller.profile,
+            home=self._home,
+            is_last_resort=make.is_last_resort,
+            caller_number=self._caller.number,
+        )
         try:
-            data = await self._bus.request(self._next(), offer.encode(), OFFER_WITHIN_S)
+            data = await self._bus.request(self._next(make.pool), offer.encode(), OFFER_WITHIN_S)
             answer = decode_as(OfferAnswer, data)
         except TrunklineError as error:
-            metrics.OFFERS.labels("realtime", error.code).inc()
-            return OfferFailed(epoch)
-        metrics.OFFERS.labels("realtime", answer.kind).inc()
-        return OfferAccepted(epoch, answer.talker_id) if isinstance(answer, Accepted) else OfferFailed(epoch)
+            metrics.OFFERS.labels(make.pool, error.code).inc()
+            return OfferFailed(make.epoch)
+        if isinstance(answer, Accepted):
+            metrics.OFFERS.labels(make.pool, answer.kind).inc()
+            return OfferAccepted(make.epoch, answer.talker_id)
+        is_provider_down = answer.reason == "provider_down"
+        metrics.OFFERS.labels(make.pool, answer.reason if is_provider_down else answer.kind).inc()
+        return OfferFailed(make.epoch, is_provider_down)
 
     def found(self) -> None:
         """A talker is ready: whoever did not take an offer may be asked again next time."""
         self._passed.clear()
 
-    def _next(self) -> str:
+    def _next(self, pool: Pool) -> str:
         """Where the offer goes. A queue group would go on feeding members that are frozen or full."""
-        talker_id = self._choose(self._passed)
+        passed = self._passed[pool]
+        talker_id = self._choose(pool, passed)
         if talker_id is None:
-            self._passed.clear()
-            return subjects.offer("realtime")
-        self._passed.add(talker_id)
-        return subjects.offer_to("realtime", talker_id)
+            passed.clear()
+            return subjects.offer(pool)
+        passed.add(talker_id)
+        return subjects.offer_to(pool, talker_id)
 
     async def adopt(
         self, talker: Talker, new_epoch: int, leg_clock_ms: int, known_items: tuple[str, ...]

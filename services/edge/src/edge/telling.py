@@ -1,13 +1,24 @@
 """The facts an edge tells of a call, and the record it leaves."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from common.messages.commands import EndReason, LeftOver
-from common.messages.facts import AgentSaid, CallEnded, CallStarted, EpochChanged, LegReattached
+from common.messages.facts import (
+    AgentSaid,
+    CallEnded,
+    CallStarted,
+    EpochChanged,
+    LegReattached,
+    LevelCause,
+    ServiceLevelChanged,
+)
 from edge.call import Caller
 from edge.conversation import CallMemory
 from edge.core.arbitration import CutOver
+
+EDGE_ALONE: Final = 4
+"""The service level of a call that the edge gives back to the carrier (`design.md` section 8)."""
 
 
 def wall_clock() -> str:
@@ -43,6 +54,13 @@ def changed_talker(call_id: str, cut: CutOver, at_ms: int) -> EpochChanged:
         reason=cut.reason,
         realtime_session_id=cut.realtime_session_id,
         ready_after_ms=round(cut.waited_s * 1000),
+    )
+
+
+def left_alone(call_id: str, epoch: int, before: int, at_ms: int) -> ServiceLevelChanged:
+    """No talker can be had."""
+    return ServiceLevelChanged(
+        call_id=call_id, epoch=epoch, at_ms=at_ms, level=EDGE_ALONE, before=before, cause=LevelCause.NO_TALKER
     )
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from functools import partial
 from random import SystemRandom
 from typing import Final, Protocol, assert_never
 
@@ -12,6 +13,7 @@ from common import logs, metrics, subjects
 from common.bus.connection import Bus, has_no_responders
 from common.messages.commands import NotTalking, Ping
 from common.messages.heartbeat import Heartbeat
+from common.subjects import Pool, ProcessKind
 from edge.core import evidence
 from edge.core.fleet import Fleet
 from edge.core.suspicion import Suspicion
@@ -22,6 +24,8 @@ _LOOK_EVERY_S: Final = 0.05
 """Also the grain in which our own lag is measured."""
 _PING: Final = Ping().encode()
 _RECEIPT: Final = b"{}"
+_KINDS: Final[Mapping[Pool, ProcessKind]] = {"realtime": "realtime_worker", "fallback": "fallback"}
+"""Which processes are in a pool."""
 
 
 class TalkerNews(Protocol):
@@ -55,7 +59,7 @@ class TalkerWatch:
         self._bus = bus
         self._edge_id = edge_id
         self._news = news
-        self._fleet = Fleet(SystemRandom())
+        self._fleets: Mapping[Pool, Fleet] = {pool: Fleet(SystemRandom()) for pool in _KINDS}
         self._suspicion = Suspicion()
         self._was_bus_well = True
         self._bus_event_at = 0.0
@@ -76,17 +80,26 @@ class TalkerWatch:
         """Its last sign of life (monotonic), if it has left a question unanswered since."""
         return self._suspicion.missed_since(talker_id)
 
-    def free_slots(self) -> int:
-        """Calls the talkers can still take."""
-        return self._fleet.free_slots(self._suspicion.suspected)
+    def free_slots(self, pool: Pool) -> int:
+        """Calls the talkers of a pool can still take."""
+        return self._fleets[pool].free_slots(self._suspicion.suspected)
 
-    def choose(self, without: Set[str]) -> str | None:
+    def takes_calls(self, pool: Pool) -> bool:
+        """True if there is anybody in the pool who takes calls, be it that there is no room now."""
+        return self._fleets[pool].takes_calls
+
+    def choose(self, pool: Pool, without: Set[str]) -> str | None:
         """A talker with room that nothing is held against, and none of `without`. None: no such one is known."""
-        return self._fleet.choose(self._suspicion.suspected | without)
+        return self._fleets[pool].choose(self._suspicion.suspected | without)
+
+    def pool_of(self, talker_id: str) -> Pool | None:
+        """Where this talker is; None if it is not known, or lost."""
+        return next((pool for pool, fleet in self._fleets.items() if talker_id in fleet), None)
 
     async def subscribe(self) -> None:
         """Hear the talkers, and hear of them."""
-        await self._bus.subscribe(subjects.heartbeats_of("realtime_worker"), self._on_heartbeat)
+        for pool, kind in _KINDS.items():
+            await self._bus.subscribe(subjects.heartbeats_of(kind), partial(self._on_heartbeat, pool))
         await self._bus.subscribe(subjects.undelivered_to_any(self._edge_id), self._on_reply)
 
     async def run(self) -> None:
@@ -109,12 +122,14 @@ class TalkerWatch:
 
     # --- from the bus ---------------------------------------------------------------------------------------------
 
-    def _on_heartbeat(self, message: Msg) -> None:
-        heartbeat = Heartbeat.decode(message.data)
+    def _on_heartbeat(self, pool: Pool, message: Msg) -> None:
+        heartbeat, fleet = Heartbeat.decode(message.data), self._fleets[pool]
+        if not (heartbeat.capacity or heartbeat.calls or heartbeat.process_id in fleet):
+            return  # it only decides about providers, or has yet to take its first call
         if heartbeat.is_farewell:
             self._feed(evidence.SaidFarewell(heartbeat.process_id))
         else:
-            self._fleet.feed(heartbeat)
+            fleet.feed(heartbeat)
             self._feed(evidence.ShowedLife(heartbeat.process_id))
             self._news.talker_alive(heartbeat.process_id)
 
@@ -172,5 +187,6 @@ class TalkerWatch:
         if command.silent_s is not None and why is not evidence.Evidence.FAREWELL:
             metrics.TALKER_NOTICE.observe(command.silent_s)
         log.warning("talker is gone", extra=logs.fields(talker=command.talker_id, evidence=why))
-        self._fleet.drop(command.talker_id)
+        for fleet in self._fleets.values():
+            fleet.drop(command.talker_id)
         self._news.talker_gone(command.talker_id)

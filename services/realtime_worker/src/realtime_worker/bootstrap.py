@@ -40,7 +40,7 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
     batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
     facts = FactWriter(bus)
 
-    endpoints = Endpoints(bus, places, warm)
+    endpoints = Endpoints(bus, places, model, warm)
     around = Around(
         talker_id=talker_id,
         default_model=model,
@@ -57,7 +57,7 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
         return CallSession(offer, around)
 
     slots = Slots(settings.realtime_worker_capacity)
-    switchboard = Switchboard(talker_id, "realtime_worker", slots, new_session, batcher.resend)
+    switchboard = Switchboard(talker_id, "realtime_worker", slots, new_session, batcher.resend, endpoints.admits)
     endpoints.on_word = lambda: switchboard.raise_level(endpoints.may_go_first)
     return TalkerService(
         talker_id,

@@ -9,12 +9,11 @@ A candidate is sought beside (or without) a current talker:
                      │  ▼                          ▼                 │ quiet moment, deadline, talker lost
                      └─ WAITING ◀──────────────────┴───────── HOLDING (a ready candidate of a planned change)
 
-Each offer has an epoch of its own, higher than any before, so whatever arrives late names an epoch that can no longer
-win. Only the current epoch's audio is let through (`is_current`). A talker that outlived its edge is adopted the same
-way: it is offered its own call under a new epoch.
+Which pool an offer goes to, `edge.core.steering` knows. Each offer has an epoch of its own, higher than any before, so
+whatever arrives late names an epoch that can no longer win. Only the current epoch's audio is let through
+(`is_current`). A talker that outlived its edge is adopted the same way: it is offered its own call under a new epoch.
 """
 
-from enum import Enum, auto
 from typing import Final, assert_never
 
 from common.fsm import Machine
@@ -40,16 +39,19 @@ from edge.core.arbitration import (
     OfferFailed,
     QuietChanged,
     ReleaseTalker,
+    SearchAbandoned,
     Talker,
     TalkerGone,
     TalkerReady,
     Tick,
 )
+from edge.core.seeking import TABLE, Move, Seeking
+from edge.core.steering import Next, Steering
 
-OFFER_TRIES_AT_ONCE: Final = 3
-"""A queue group keeps feeding a frozen member, so another member is asked at once a few times."""
 RETRY_EVERY_S: Final = 0.25
 READY_WITHIN_S: Final = 5.0
+READY_SOON_S: Final = 1.2
+"""The caller waits, the provider has just failed, and there is another pool."""
 TALKER_WITHIN_S: Final = 10.0
 """Without any talker for this long the caller is told and the carrier takes the call back."""
 BUS_WITHIN_S: Final = 60.0
@@ -57,58 +59,21 @@ BUS_WITHIN_S: Final = 60.0
 QUIET_WITHIN_S: Final = 60.0
 """A planned change that finds no quiet moment for this long is made anyway."""
 REATTACH_WITHIN_S: Final = 15.0
-FAILURES_AT_MOST: Final = 5
-"""Talkers that failed upstream since the last one that spoke."""
-
-
-class Seeking(Enum):
-    """How far the search for a talker is."""
-
-    IDLE = auto()
-    OFFERED = auto()
-    PREPARING = auto()
-    WAITING = auto()
-    HOLDING = auto()
-
-
-class Move(Enum):
-    """What happens to the search."""
-
-    SEEK = auto()
-    ACCEPTED = auto()
-    FAILED = auto()
-    RETRY = auto()
-    HOLD = auto()
-    CUT = auto()
-    ABANDON = auto()
-
-
-TABLE: Final = {
-    (Seeking.IDLE, Move.SEEK): Seeking.OFFERED,
-    (Seeking.OFFERED, Move.ACCEPTED): Seeking.PREPARING,
-    (Seeking.OFFERED, Move.FAILED): Seeking.WAITING,
-    (Seeking.OFFERED, Move.HOLD): Seeking.HOLDING,
-    (Seeking.OFFERED, Move.CUT): Seeking.IDLE,
-    (Seeking.OFFERED, Move.ABANDON): Seeking.IDLE,
-    (Seeking.PREPARING, Move.HOLD): Seeking.HOLDING,
-    (Seeking.PREPARING, Move.CUT): Seeking.IDLE,
-    (Seeking.PREPARING, Move.FAILED): Seeking.WAITING,
-    (Seeking.PREPARING, Move.ABANDON): Seeking.IDLE,
-    (Seeking.HOLDING, Move.CUT): Seeking.IDLE,
-    (Seeking.HOLDING, Move.FAILED): Seeking.WAITING,
-    (Seeking.HOLDING, Move.ABANDON): Seeking.IDLE,
-    (Seeking.WAITING, Move.RETRY): Seeking.OFFERED,
-    (Seeking.WAITING, Move.ABANDON): Seeking.IDLE,
-}
 
 
 class Arbiter:
     """Feed it every event of one call with the time; do what it answers, in order."""
 
     def __init__(
-        self, now: float, max_call_s: float, last_epoch: int = 0, reattach_within_s: float = REATTACH_WITHIN_S
+        self,
+        now: float,
+        max_call_s: float,
+        steering: Steering,
+        last_epoch: int = 0,
+        reattach_within_s: float = REATTACH_WITHIN_S,
     ) -> None:
         """`last_epoch`: the highest epoch the call had anywhere before; the first offer is one higher."""
+        self._steering = steering
         self._seeking = Machine(TABLE, Seeking.IDLE)
         self._call_until = now + max_call_s
         self._reattach_within_s = reattach_within_s
@@ -118,8 +83,6 @@ class Arbiter:
         self._candidate_session_id = ""
         self._adopting: Talker | None = None
         self._reason = HandoverReason.START
-        self._tries = 0
-        self._failures = 0
         self._wanted_at = now
         self._deadline: float | None = None
         self._silent_since: float | None = now
@@ -139,6 +102,11 @@ class Arbiter:
     def last_epoch(self) -> int:
         """The highest epoch given out so far; whoever carries the call next goes on above it."""
         return self._epoch
+
+    @property
+    def reason(self) -> HandoverReason:
+        """What a talker is sought for, or was the last time."""
+        return self._reason
 
     @property
     def is_over(self) -> bool:
@@ -195,7 +163,7 @@ class Arbiter:
                 self._is_quiet = is_quiet
                 return self._cut_if_quiet(now)
             case AgentSpoke():
-                self._failures = 0
+                self._steering.spoke()
                 return ()
             case BusLost():
                 self._bus_lost_at = now if self._bus_lost_at is None else self._bus_lost_at
@@ -213,23 +181,24 @@ class Arbiter:
 
     # --- seeking --------------------------------------------------------------------------------------------------
 
-    def _seek(self, reason: HandoverReason, now: float) -> tuple[Command, ...]:
+    def _seek(self, reason: HandoverReason, now: float, *, is_retryable: bool = True) -> tuple[Command, ...]:
         if self._seeking.state is not Seeking.IDLE or self._leg_lost_at is not None:
             return ()
-        self._reason, self._wanted_at, self._tries = reason, now, 0
+        self._reason, self._wanted_at = reason, now
+        self._steering.begin(reason, is_retryable=is_retryable)
         self._seeking.move(Move.SEEK)
         return self._offer()
 
     def _offer(self) -> tuple[Command, ...]:
         self._epoch += 1
-        self._tries += 1
         self._deadline = None
-        return (MakeOffer(self._epoch, self._reason),)
+        course = self._steering.course(is_silent=self._current is None)
+        return (MakeOffer(self._epoch, self._reason, course.pool, course.is_last_resort),)
 
     def _adopt(self, talker: Talker, now: float) -> tuple[Command, ...]:
         """Its old talker is asked first: it has the session and knows everything."""
         self._epoch = max(self._epoch, talker.epoch) + 1
-        self._reason, self._wanted_at, self._tries = HandoverReason.REATTACHED, now, 0
+        self._reason, self._wanted_at = HandoverReason.REATTACHED, now
         self._adopting = talker
         self._seeking.move(Move.SEEK)
         return (AskAdoption(talker, self._epoch),)
@@ -249,23 +218,36 @@ class Arbiter:
             return (ReleaseTalker(talker, "offer is over"),)
         self._seeking.move(Move.ACCEPTED)
         self._candidate = talker
-        self._deadline = now + READY_WITHIN_S
+        self._deadline = now + self._patience_s
         return ()
+
+    @property
+    def _patience_s(self) -> float:
+        return READY_SOON_S if self._steering.is_pressed else READY_WITHIN_S
 
     def _offer_failed(self, event: OfferFailed, now: float) -> tuple[Command, ...]:
         if event.epoch != self._epoch or self._seeking.state is not Seeking.OFFERED:
             return ()
-        return self._try_again(now)
+        return self._try_again(now, is_pools_fault=event.is_provider_down)
 
-    def _try_again(self, now: float) -> tuple[Command, ...]:
+    def _try_again(self, now: float, *, is_pools_fault: bool) -> tuple[Command, ...]:
+        """`is_pools_fault`: the others of the pool would do no better."""
         self._seeking.move(Move.FAILED)
-        self._candidate = None
+        self._candidate = self._deadline = None
         release = self._give_up_adoption()
-        if self._tries % OFFER_TRIES_AT_ONCE or release:
-            self._seeking.move(Move.RETRY)
-            return release + self._offer()
-        self._deadline = now + RETRY_EVERY_S
-        return ()
+        step = Next.AT_ONCE if release else self._steering.failed(is_pools_fault=is_pools_fault)
+        match step:
+            case Next.AT_ONCE:
+                self._seeking.move(Move.RETRY)
+                return release + self._offer()
+            case Next.SOON:
+                self._deadline = now + RETRY_EVERY_S
+                return ()
+            case Next.NEVER:
+                self._seeking.move(Move.ABANDON)
+                return (SearchAbandoned(self._reason),)
+            case _:
+                assert_never(step)
 
     def _give_up_adoption(self) -> tuple[Command, ...]:
         """The old talker is away or has nothing. Only its answer may be lost, so it is told as well."""
@@ -273,6 +255,7 @@ class Arbiter:
             return ()
         adopted, self._adopting = Talker(self._adopting.talker_id, self._epoch), None
         self._reason = HandoverReason.TALKER_LOST
+        self._steering.begin(self._reason)
         return (ReleaseTalker(adopted, "adoption is over"),)
 
     def _ready(self, event: TalkerReady, now: float) -> tuple[Command, ...]:
@@ -303,6 +286,7 @@ class Arbiter:
 
     def _cut(self, talker: Talker, session_id: str, now: float, *, has_waited: bool = False) -> tuple[Command, ...]:
         self._seeking.move(Move.CUT)
+        self._steering.found()
         before, self._current, self._candidate = self._current, talker, None
         self._deadline = self._silent_since = None
         cut = CutOver(talker, self._reason, now - self._wanted_at, session_id, has_waited)
@@ -315,7 +299,7 @@ class Arbiter:
         if self._candidate is not None and self._candidate.talker_id == talker_id:
             commands += self._lose_candidate(HandoverReason.TALKER_LOST, now)
         if self._adopting is not None and self._adopting.talker_id == talker_id:
-            commands += self._try_again(now)
+            commands += self._try_again(now, is_pools_fault=False)
         if self._current is not None and self._current.talker_id == talker_id:
             commands += self._lose_current(HandoverReason.TALKER_LOST, now)
         return commands
@@ -329,18 +313,24 @@ class Arbiter:
             return self._lose_candidate(event.reason, now) if is_candidate else self._lose_current(event.reason, now)
         if event.reason is not HandoverReason.UPSTREAM_FAILED:
             return self._lose_candidate(event.reason, now) if is_candidate else self._seek(event.reason, now)
-        self._failures += 1
-        if self._seeking.state is Seeking.HOLDING and not is_candidate:
-            return self._lose_current(event.reason, now)
-        if not event.is_retryable or self._failures > FAILURES_AT_MOST:
+        return self._upstream_failed(event, now, is_candidate=is_candidate)
+
+    def _upstream_failed(self, event: HandoverAsked, now: float, *, is_candidate: bool) -> tuple[Command, ...]:
+        is_hopeless = self._steering.upstream_failed(
+            is_candidate=is_candidate, is_retryable=event.is_retryable, is_silent=self._current is None
+        )
+        is_another_ready = self._seeking.state is Seeking.HOLDING and not is_candidate
+        if is_hopeless and not is_another_ready:
             return self._give_up(is_candidate)
-        return self._lose_candidate(event.reason, now) if is_candidate else self._lose_current(event.reason, now)
+        if is_candidate:
+            return self._lose_candidate(event.reason, now, is_pools_fault=True)
+        return self._lose_current(event.reason, now, is_retryable=event.is_retryable)
 
     def _give_up(self, is_candidate: bool) -> tuple[Command, ...]:
         """No other talker can be had. One that still talks goes on; without one the call is over."""
         if not is_candidate or self._current is None or self._candidate is None:
             return self._end(EndReason.NO_TALKER, "upstream failed")
-        return self._abandon("upstream failed")
+        return (*self._abandon("upstream failed"), SearchAbandoned(self._reason))
 
     def _abandon(self, why: str) -> tuple[Command, ...]:
         """Seek no further."""
@@ -352,12 +342,12 @@ class Arbiter:
             self._seeking.move(Move.ABANDON)
         return release
 
-    def _lose_candidate(self, reason: str, now: float) -> tuple[Command, ...]:
+    def _lose_candidate(self, reason: str, now: float, *, is_pools_fault: bool = False) -> tuple[Command, ...]:
         lost = self._candidate
         release: tuple[Command, ...] = (ReleaseTalker(lost, reason),) if lost else ()
-        return release + self._try_again(now)
+        return release + self._try_again(now, is_pools_fault=is_pools_fault)
 
-    def _lose_current(self, reason: HandoverReason, now: float) -> tuple[Command, ...]:
+    def _lose_current(self, reason: HandoverReason, now: float, *, is_retryable: bool = True) -> tuple[Command, ...]:
         """Without a talker nothing waits for a quiet moment any more, and a search that is under way is in a hurry."""
         lost, self._current = self._current, None
         self._silent_since = now
@@ -365,13 +355,16 @@ class Arbiter:
         if self._leg_lost_at is not None:
             return release
         if self._seeking.state is Seeking.IDLE:
-            return release + self._seek(reason, now)
+            return release + self._seek(reason, now, is_retryable=is_retryable)
         self._reason, self._wanted_at = reason, now
+        self._steering.press(reason)
         if self._seeking.state is Seeking.HOLDING:
             return release + self._cut_to_held(now)
         if self._seeking.state is Seeking.WAITING:
             self._seeking.move(Move.RETRY)
             return release + self._offer()
+        if self._deadline is not None:
+            self._deadline = min(self._deadline, now + self._patience_s)
         return release
 
     # --- the bus, the leg, time and the end -------------------------------------------------------------------------
@@ -417,7 +410,7 @@ class Arbiter:
             case Seeking.HOLDING:
                 return self._cut_to_held(now)
             case _:
-                return self._lose_candidate("not ready in time", now)
+                return self._lose_candidate("not ready in time", now, is_pools_fault=True)
 
     def _end(self, reason: EndReason, why: str) -> tuple[Command, ...]:
         """A call that goes on elsewhere takes its talker along."""

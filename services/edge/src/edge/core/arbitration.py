@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from common.messages.commands import EndReason
 from common.messages.offers import HandoverReason
+from common.subjects import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class OfferFailed:
     """Nobody took the offer of this epoch: refused, unanswered, nobody there."""
 
     epoch: int
+    is_provider_down: bool = False
+    """It was refused because the breakers forbid it; others of the pool would say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,9 @@ class MakeOffer:
 
     epoch: int
     reason: HandoverReason
+    pool: Pool = "realtime"
+    is_last_resort: bool = False
+    """Nobody else can be had: it is to be taken though the provider is thought to be down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +185,17 @@ class ReleaseTalker:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchAbandoned:
+    """The change is not made: nobody could be had for it, and the present talker goes on."""
+
+    reason: HandoverReason
+
+
+@dataclass(frozen=True, slots=True)
 class EndCall:
     """Give the leg back to the carrier."""
 
     reason: EndReason
 
 
-Command: TypeAlias = MakeOffer | AskAdoption | CutOver | ReleaseTalker | EndCall
+Command: TypeAlias = MakeOffer | AskAdoption | CutOver | ReleaseTalker | SearchAbandoned | EndCall

@@ -26,6 +26,14 @@ class Fleet:
         self._heartbeats.pop(talker_id, None)
         del self._chosen[talker_id]
 
+    def __contains__(self, talker_id: object) -> bool:
+        return talker_id in self._heartbeats
+
+    @property
+    def takes_calls(self) -> bool:
+        """True if any talker would take calls, had it room."""
+        return any(each.capacity > 0 and not each.is_draining for each in self._heartbeats.values())
+
     def free_slots(self, suspected: Set[str] = frozenset()) -> int:
         """Calls that talkers neither draining nor `suspected` can still take."""
         return sum(free for _, free in self._with_room(suspected))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from common.messages.facts import AnyFact, EpochChanged
+from common.subjects import Pool
 from edge.conversation import CallMemory
 from edge.core.arbitration import Talker
 
@@ -16,6 +17,8 @@ class Past:
         self.talker: Talker | None = None
         self.has_everything = False
         """True once all facts are here."""
+        self.home: Pool | None = None
+        """Where the call belongs, if anybody wrote it down."""
         self._told: Talker | None = None
         self._in_facts: Talker | None = None
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
 
-from common.profile import Sentences, TransferToHuman
+from common.profile import Sentences, TransferTarget, TransferToHuman
 from edge.settings import EdgeSettings
 
 HOLD_S: Final = 2
@@ -49,10 +49,21 @@ def transfer(settings: EdgeSettings, to: TransferToHuman, sentences: Sentences) 
     """Tell the caller, then dial a human; how that went is told to `/twilio/transferred`."""
     response = VoiceResponse()
     response.say(sentences.transferring, language=sentences.say_language)
-    dial = Dial(action=settings.url("/twilio/transferred"), method="POST", timeout=to.ring_s)
-    dial.number(to.number)
-    response.append(dial)
+    response.append(_dial(settings, to))
     return str(response)
+
+
+def dial(settings: EdgeSettings, to: TransferTarget) -> str:
+    """Dial a human for a caller whom the agent has told so; how that went is told to `/twilio/transferred`."""
+    response = VoiceResponse()
+    response.append(_dial(settings, to))
+    return str(response)
+
+
+def _dial(settings: EdgeSettings, to: TransferToHuman | TransferTarget) -> Dial:
+    dialled = Dial(action=settings.url("/twilio/transferred"), method="POST", timeout=to.ring_s)
+    dialled.number(to.number)
+    return dialled
 
 
 def say_and_hang_up(sentence: str, sentences: Sentences) -> str:

@@ -94,6 +94,8 @@ class TwilioWebhooks:
         profile = self._profile_of(entry, form)
         if entry is not None and entry.end_reason is EndReason.NO_TALKER:
             return self._last_resort(form, profile)
+        if entry is not None and entry.end_reason is EndReason.TRANSFERRED:
+            return self._dialled(form, profile, entry.transfer_to)
         if entry is not None and entry.end_reason not in _RESUMABLE:
             return _xml(twiml.hang_up())
         if profile is None:
@@ -104,11 +106,15 @@ class TwilioWebhooks:
         return self._attached(form, profile, is_resumed=True)
 
     async def transferred(self, request: Request) -> Response:
-        """A human was dialled as the last resort. If nobody talked, the caller is at least told."""
+        """A human was dialled. If nobody talked, the caller is at least told."""
         form = await self._signed_form(request)
         profile = self._profiles.answering(_one(form, "To"))
         sentences = profile.sentences if profile else Sentences()
-        if _one(form, "DialCallStatus") in _TALKED or _one(form, "CallStatus") in _OVER:
+        if _one(form, "DialCallStatus") in _TALKED:
+            metrics.TRANSFERS.labels("answered").inc()
+            return _xml(twiml.hang_up())
+        metrics.TRANSFERS.labels("unanswered").inc()
+        if _one(form, "CallStatus") in _OVER:
             return _xml(twiml.hang_up())
         log.warning("the transfer failed", extra=logs.fields(call=_one(form, "CallSid")))
         return _xml(twiml.say_and_hang_up(sentences.interrupted, sentences))
@@ -163,12 +169,23 @@ class TwilioWebhooks:
             case Apology():
                 return _xml(twiml.say_and_hang_up(sentences.interrupted, sentences))
             case TransferToHuman():
+                metrics.TRANSFERS.labels("dialled").inc()
                 return _xml(twiml.transfer(self._settings, resort, sentences))
             case CallBack():
                 self._promise_callback(form, profile)
                 return _xml(twiml.say_and_hang_up(sentences.call_back, sentences))
             case _:
                 assert_never(resort)
+
+    def _dialled(self, form: Form, profile: AgentProfile | None, name: str) -> Response:
+        """The agent has given the caller to a human: dial it, if this edge knows it under the same name."""
+        target = profile.transfers.get(name) if profile else None
+        sentences = profile.sentences if profile else Sentences()
+        metrics.TRANSFERS.labels("dialled" if target else "unknown").inc()
+        if target is None:
+            log.warning("a transfer to nobody in the profile", extra=logs.fields(call=_one(form, "CallSid")))
+            return _xml(twiml.say_and_hang_up(sentences.interrupted, sentences))
+        return _xml(twiml.dial(self._settings, target))
 
     def _promise_callback(self, form: Form, profile: AgentProfile | None) -> None:
         call_sid = _one(form, "CallSid")
