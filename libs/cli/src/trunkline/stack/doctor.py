@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from common.errors import ConfigError
-from common.settings import ServiceSettings, refuse_unknown
+from common.settings import Prefixes, ServiceSettings, refuse_unknown
 from edge.profiles import load_profiles
 from edge.settings import PREFIX as EDGE_PREFIX
 from edge.settings import EdgeSettings
@@ -65,27 +65,33 @@ def nats_binary() -> Finding:
 def service_settings(values: Mapping[str, str]) -> list[Finding]:
     """Each service's own reading of the settings: wrong and misspelt ones."""
     filled = _STAND_IN | {name: value for name, value in values.items() if value}
-    services: tuple[tuple[str, str, type[ServiceSettings]], ...] = (
+    services: tuple[tuple[str, str | Prefixes, type[ServiceSettings]], ...] = (
         ("edge", EDGE_PREFIX, EdgeSettings),
         ("worker", WORKER_PREFIX, RealtimeWorkerSettings),
         ("fallback", FALLBACK_PREFIX, FallbackSettings),
     )
-    found = [_unreadable(about, prefix, cls, filled) for about, prefix, cls in services]
-    return [each for each in found if each] or [Finding(Level.OK, "settings", "every service understands its own")]
+    found: dict[str, list[str]] = {}
+    for about, prefix, cls in services:
+        if fault := _fault(prefix, cls, filled):
+            found.setdefault(fault, []).append(about)
+    wrong = [
+        Finding(Level.WRONG, f"{' and '.join(about)} settings", fault, "correct it in the environment or .env")
+        for fault, about in found.items()
+    ]
+    return wrong or [Finding(Level.OK, "settings", "every service understands its own")]
 
 
-def _unreadable(about: str, prefix: str, cls: type[ServiceSettings], values: Mapping[str, str]) -> Finding | None:
+def _fault(prefix: str | Prefixes, cls: type[ServiceSettings], values: Mapping[str, str]) -> str:
+    """What is wrong with a service's own settings; empty if nothing is."""
     try:
         refuse_unknown(prefix, (name.upper() for name in cls.model_fields), values)
         cls.model_validate({name: values[name.upper()] for name in cls.model_fields if name.upper() in values})
     except ConfigError as error:
-        text = str(error)
+        return str(error)
     except ValidationError as error:
         first = error.errors()[0]
-        text = f"{str(first['loc'][0]).upper()}: {first['msg']}"
-    else:
-        return None
-    return Finding(Level.WRONG, f"{about} settings", text, "correct it in the environment or .env")
+        return f"{str(first['loc'][0]).upper()}: {first['msg']}" if first["loc"] else str(first["msg"])
+    return ""
 
 
 def agent_profiles(values: Mapping[str, str]) -> Finding:
