@@ -87,6 +87,12 @@ def check_name(name: str) -> None:
     )
 
 
+def check_together(values: Mapping[str, FlagValue]) -> None:
+    """Raise `ConfigError` if `values`, by name, leave no talkers to give a call to."""
+    if values.get(REALTIME_ENABLED) is False and values.get(FALLBACK_ENABLED) is False:
+        raise ConfigError(f"{REALTIME_ENABLED} and {FALLBACK_ENABLED}: one of them must be true")
+
+
 def written(value: FlagValue) -> str:
     """A value as it is kept and shown."""
     return str(value).lower()
