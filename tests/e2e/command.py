@@ -17,7 +17,7 @@ SERVICE_PREFIXES = (
     "EDGE_",
     "TWILIO_",
     "PUBLIC_BASE_URL",
-    "REALTIME_WORKER_",
+    "REALTIME_",
     "OPENAI_",
     "FALLBACK_",
     "NATS_URL",

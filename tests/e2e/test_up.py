@@ -45,10 +45,11 @@ async def draining_order(stack: Command) -> list[str]:
 
 async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_path: Path) -> None:
     env = environment()
-    async with trunkline("up", "--edges", "2", "--workers", "2", "--json", cwd=tmp_path, env=env) as stack:
+    sizes = ("--edges", "2", "--workers", "2", "--fallbacks", "2")
+    async with trunkline("up", *sizes, "--json", cwd=tmp_path, env=env) as stack:
         up = await stack.until_event("up")
         assert up["voice_url"].startswith("http://127.0.0.1:")
-        await stack.until_event("status", edges_ready=2, workers_ready=2, calls=0)
+        await stack.until_event("status", edges_ready=2, workers_ready=2, fallbacks_ready=2, calls=0)
         assert psutil.Process(up["pids"]["worker-1"]).environ()["REALTIME_WORKER_WARM_SESSIONS"] == "2"
 
         async with trunkline("call", "--json", "--script", script(tmp_path, SHORT_CALL), cwd=tmp_path, env=env) as call:
@@ -66,7 +67,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
         await stack.until(lambda event: event in stack.events[restarted_at:] and event["event"] == "ready")
 
         children = stack.children
-        assert len(children) == 7
+        assert len(children) == 8
         stack.process.send_signal(signal.SIGINT)
         assert await stack.ended() == 0
         assert gone(children)
@@ -76,6 +77,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
             "worker-1",
             "worker-2",
             "fallback-1",
+            "fallback-2",
             "model-simulator",
             "nats",
         ]

@@ -29,7 +29,7 @@ async def test_processes_may_make_everything_at_once(new_bus: NewBus) -> None:
     buses = [await new_bus() for _ in range(4)]
     await asyncio.gather(*(topology.ensure(bus) for bus in buses))
     names = {info.config.name for info in await buses[0].jetstream.streams_info()}
-    assert names == {"FACTS", "INSTRUCTIONS", "KV_calls", "KV_nonces", "KV_control", "KV_leases"}
+    assert names == {"FACTS", "INSTRUCTIONS", "KV_calls", "KV_nonces", "KV_control", "KV_flags", "KV_leases"}
 
 
 async def test_a_stream_with_older_limits_gets_the_new_ones_and_keeps_its_messages(bus: Bus) -> None:

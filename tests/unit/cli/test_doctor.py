@@ -61,6 +61,88 @@ def test_a_public_https_address_gives_the_webhook_to_set() -> None:
     )
 
 
+PIPELINE = """
+[[transcription]]
+name = "house"
+base_url = "http://house/v1"
+model = "writes"
+[[chat]]
+name = "eu"
+base_url = "https://eu.example.com/v1"
+key_name = "EU_KEY"
+model = "answers"
+[[speech]]
+name = "us"
+base_url = "https://us.example.com/v1"
+key_name = "US_KEY"
+model = "speaks"
+"""
+
+
+def pipeline_at(directory: Path, text: str = PIPELINE) -> dict[str, str]:
+    file = directory / "pipeline.toml"
+    file.write_text(text)
+    return {"FALLBACK_PIPELINE": str(file)}
+
+
+def test_every_key_the_pipeline_misses_is_said(tmp_path: Path) -> None:
+    values = pipeline_at(tmp_path)
+    assert [text.removeprefix(f"{tmp_path}/pipeline.toml: ") for text in wrong(doctor.pipeline(values))] == [
+        "[[chat]] eu: wants its key in EU_KEY, which is not set",
+        "[[speech]] us: wants its key in US_KEY, which is not set",
+    ]
+    (found,) = doctor.pipeline(values | {"EU_KEY": "sk-eu", "US_KEY": "sk-us"})
+    assert (found.level, found.text) == (
+        Level.OK,
+        f"{tmp_path}/pipeline.toml: transcription: house; chat: eu; speech: us",
+    )
+
+
+def test_keys_of_a_pipeline_the_simulator_stands_in_for_are_only_noted(tmp_path: Path) -> None:
+    pipeline_at(tmp_path)
+    values = {"EDGE_AGENT_PROFILES": str(tmp_path), "EU_KEY": "sk-eu"}
+    assert [found.level for found in doctor.pipeline(values)] == [Level.NOTE]
+    assert [found.level for found in doctor.pipeline(values | {"OPENAI_API_KEY": "sk-x"})] == [Level.WRONG]
+
+
+def test_a_pipeline_that_makes_no_sense_is_wrong(tmp_path: Path) -> None:
+    (found,) = wrong(doctor.pipeline(pipeline_at(tmp_path, PIPELINE.replace("[[chat]]", "[[chats]]"))))
+    assert "chats is no stage" in found
+    keys = {"EU_KEY": "sk-eu", "US_KEY": "sk-us", "FALLBACK_CHAT_MODEL": "x"}
+    (found,) = wrong(doctor.pipeline(pipeline_at(tmp_path) | keys))
+    assert "FALLBACK_CHAT_MODEL" in found
+    (found,) = wrong(doctor.pipeline({"FALLBACK_PIPELINE": str(tmp_path / "gone.toml")}))
+    assert "gone.toml: cannot be read" in found
+
+
+def test_without_a_pipeline_file_it_is_said_where_the_stages_are(tmp_path: Path) -> None:
+    agents = {"EDGE_AGENT_PROFILES": str(tmp_path)}
+    values: tuple[dict[str, str], ...] = (
+        {},
+        {"OPENAI_API_KEY": "sk-x"},
+        {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://house/v1"},
+    )
+    texts = [doctor.pipeline(agents | value)[0].text for value in values]
+    assert [text.removeprefix("no file: every stage is at ") for text in texts] == [
+        "the simulator",
+        "OpenAI",
+        "http://house/v1",
+    ]
+
+
+def test_the_workers_other_endpoints_are_looked_into() -> None:
+    values = {
+        "REALTIME_WORKER_OTHER_ENDPOINTS": '[{"name": "eu", "base_url": "https://eu/v1", "key_name": "EU_KEY"}]',
+    }
+    assert doctor.other_endpoints({}) == []
+    (found,) = wrong(doctor.other_endpoints(values))
+    assert found == "REALTIME_WORKER_OTHER_ENDPOINTS: eu wants the key in EU_KEY, which is not set"
+    (found,) = wrong(doctor.other_endpoints({"REALTIME_WORKER_OTHER_ENDPOINTS": "eu"}))
+    assert "not a JSON list" in found
+    (ok,) = doctor.other_endpoints(values | {"EU_KEY": "sk-eu"})
+    assert (ok.level, ok.text) == (Level.OK, "when the model fails, workers go to: eu")
+
+
 @pytest.mark.parametrize("url", ["nats://127.0.0.1:1", "127.0.0.1:1,nats://127.0.0.1:notaport"])
 async def test_a_nats_that_does_not_answer_is_wrong(url: str) -> None:
     assert (await doctor.nats({"NATS_URL": url})).level is Level.WRONG

@@ -1,10 +1,10 @@
 """Settings: read once, frozen, and refused with the variable's name when missing, misspelt or wrong."""
 
 import pytest
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from common.errors import ConfigError
-from common.settings import Port, ServiceSettings, load, refuse_unknown
+from common.settings import ApiBaseUrl, Port, Prefixes, ServiceSettings, load, refuse_unknown
 
 
 class DeskSettings(ServiceSettings):
@@ -100,3 +100,23 @@ def test_a_variable_like_no_other_is_refused_without_a_guess() -> None:
 
 def test_variables_of_others_are_nobodys_business_here() -> None:
     refuse_unknown("DESK_", ["DESK_PORT"], {"DESK_PORT": "1", "EDGE_PORT": "2", "PATH": "/bin"})
+
+
+def test_a_prefix_may_hold_another_services_longer_one() -> None:
+    prefixes = Prefixes(("DESK_", "FRONT_"), others=("FRONT_DOOR_",))
+    refuse_unknown(prefixes, ["FRONT_PORT"], {"FRONT_PORT": "1", "FRONT_DOOR_PROT": "1", "BACK_PORT": "1"})
+    for wrong in ("DESK_PROT", "FRONT_PROT"):
+        with pytest.raises(ConfigError, match=f"^{wrong} is not a setting of this service"):
+            refuse_unknown(prefixes, ["FRONT_PORT"], {wrong: "1"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "http://", "http:///v1", "x", "http://[::1/v1", "http://x:port/v1", "http://x:0", "http://u:hush@x/v1"],
+)
+def test_an_api_is_at_a_whole_http_address_without_a_password(url: str) -> None:
+    adapter: TypeAdapter[str] = TypeAdapter(ApiBaseUrl)
+    with pytest.raises(ValidationError) as refused:
+        adapter.validate_python(url)
+    assert "hush" not in refused.value.errors()[0]["msg"]
+    assert adapter.validate_python("http://[::1]:8000/v1") == "http://[::1]:8000/v1"

@@ -231,3 +231,53 @@ def test_a_menu_that_gives_callers_to_nobody_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path) == f"{file}:9: fallback.menu.transfer: there is no front-desk under transfers"
     write(tmp_path, GOOD + menu + transfers)
     assert load_profiles(tmp_path).by_name["desk"].fallback.menu.transfer == "front-desk"
+
+
+# --- the pipeline's endpoints -----------------------------------------------------------------------------------------
+
+
+PIPELINE = """\
+[[transcription]]
+name = "house"
+base_url = "http://house/v1"
+model = "writes"
+[[chat]]
+name = "house"
+base_url = "http://house/v1"
+model = "answers"
+[[speech]]
+name = "eu"
+base_url = "http://eu/v1"
+key_name = "KEY_NOBODY_HAS"
+model = "speaks"
+"""
+
+
+def test_a_profile_may_name_the_endpoints_of_the_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text(PIPELINE, encoding="utf-8")
+    write(tmp_path, GOOD + "fallback: {transcription: [house], speech: [eu]}\n")
+    assert load_profiles(tmp_path).by_name["desk"].fallback.speech == ("eu",)
+
+
+def test_without_a_pipeline_file_there_is_only_openai(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + "fallback: {chat: [openai], speech: [openai]}\n")
+    assert load_profiles(tmp_path).by_name["desk"].fallback.chat == ("openai",)
+    write(tmp_path, GOOD + "fallback:\n  chat: [openai]\n  speech:\n    - openai\n    - eu\n")
+    assert refused(tmp_path).startswith(f"{tmp_path}/desk.yaml:11: fallback.speech.1: no speech endpoint of ")
+
+
+@pytest.mark.parametrize("stage", ["transcription", "chat", "speech"])
+def test_an_endpoint_that_is_not_in_the_pipeline_is_refused(tmp_path: Path, stage: str) -> None:
+    (tmp_path / "pipeline.toml").write_text(PIPELINE, encoding="utf-8")
+    write(tmp_path, GOOD + f"fallback:\n  {stage}: [openai]\n")
+    text = refused(tmp_path)
+    assert text.startswith(
+        f"{tmp_path}/desk.yaml:8: fallback.{stage}.0: no {stage} endpoint of {tmp_path}/pipeline.toml"
+    )
+    assert text.endswith(f"there are: {'eu' if stage == 'speech' else 'house'}")
+
+
+def test_a_pipeline_file_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text(PIPELINE.replace("[[chat]]", "[[chats]]"), encoding="utf-8")
+    write(tmp_path, GOOD)
+    assert refused(tmp_path).startswith(f"{tmp_path}/pipeline.toml: chats is no stage")

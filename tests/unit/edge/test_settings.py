@@ -4,6 +4,7 @@ import pytest
 
 from common import settings
 from common.errors import ConfigError
+from common.flags import Flags
 from edge.settings import PREFIX, EdgeSettings
 
 GOOD = {
@@ -128,3 +129,37 @@ def test_half_an_api_key_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) 
     message = refused(monkeypatch, **{name: API_KEY[name]})
     assert "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET: give both or neither" in message
     assert API_KEY["TWILIO_API_KEY_SECRET"] not in message
+
+
+def test_the_first_flags_are_realtime_for_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(monkeypatch).first_flags == Flags()
+
+
+def test_the_first_flags_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = loaded(monkeypatch, REALTIME_ENABLED="false", REALTIME_ROLLOUT_PERCENTAGE="5")
+    assert given.first_flags == Flags(is_realtime_enabled=False, rollout_percent=5)
+    given = loaded(monkeypatch, REALTIME_ENABLED="true", REALTIME_FALLBACK_ENABLED="0")
+    assert given.first_flags == Flags(rollout_percent=5, is_fallback_enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REALTIME_ROLLOUT_PERCENTAGE", "101"),
+        ("REALTIME_ROLLOUT_PERCENTAGE", "half"),
+        ("REALTIME_ENABLED", "perhaps"),
+        ("REALTIME_FALLBACK_ENABLED", "perhaps"),
+        ("REALTIME_ROLLOUT_PERCENT", "5"),
+    ],
+)
+def test_a_wrong_or_misspelt_flag_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert refused(monkeypatch, **{name: value}).startswith(name)
+
+
+def test_settings_of_the_realtime_worker_do_not_concern_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(monkeypatch, REALTIME_WORKER_CAPACITY="5").first_flags == Flags()
+
+
+def test_without_any_talkers_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = refused(monkeypatch, REALTIME_ENABLED="false", REALTIME_FALLBACK_ENABLED="false")
+    assert "REALTIME_ENABLED and REALTIME_FALLBACK_ENABLED: one of them must be true" in text

@@ -76,6 +76,14 @@ def test_a_file_beside_the_agents_is_used_if_it_is_there(monkeypatch: pytest.Mon
     assert pipeline.names("chat") == ("eu",)
 
 
+def test_the_file_beside_the_agents_can_be_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    written(Path("agents/pipeline.toml"))
+    assert settings(monkeypatch, FALLBACK_PIPELINE="none").pipeline() is None
+    pipeline = settings(monkeypatch, OPENAI_API_KEY="sk-one").pipeline()
+    assert pipeline is not None
+    assert pipeline.names("chat") == ("openai",)
+
+
 def test_every_key_of_the_file_is_kept_out_of_logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = written(tmp_path / "mine.toml")
     read = settings(monkeypatch, FALLBACK_PIPELINE=str(file), EU_KEY="sk-eu", OPENAI_API_KEY="sk-one")

@@ -98,6 +98,11 @@ class Pipeline:
         """What a profile may name for `stage`."""
         return tuple(each.name for each in self.stage(stage))
 
+    @property
+    def key_names(self) -> frozenset[str]:
+        """The variables that hold keys."""
+        return frozenset(each.key_name for stage in STAGES for each in self.stage(stage) if each.key_name)
+
     def missing_keys(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Each endpoint whose key is not in `environ`, in words that name the variable."""
         return tuple(

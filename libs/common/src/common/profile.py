@@ -1,8 +1,10 @@
 """The agent profile: who answers a call and how; read from YAML by the edge, carried to the talker in the offer."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+PROFILE_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,39}$"
 
 
 class _Part(BaseModel):
@@ -130,7 +132,7 @@ InstructionsText = Annotated[str, Field(min_length=1), AfterValidator(_fits_a_me
 class AgentProfile(_Part):
     """One agent. `instructions` are final here: files read, placeholders filled."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    name: str = Field(pattern=PROFILE_NAME)
     numbers: tuple[str, ...] = ()
     """Dialled numbers in E.164 this agent answers; `*` answers every other number."""
     language: str = Field("en", pattern=r"^[a-z]{2}$")

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +17,19 @@ T = TypeVar("T", bound="ServiceSettings")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Replicas = Annotated[Literal[1, 3, 5], BeforeValidator(int)]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """What a service's variables begin with, if one word is not enough."""
+
+    own: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """Longer ones, of which the variables are another service's."""
+
+    def claim(self, variable: str) -> bool:
+        """True if the variable must be this service's."""
+        return variable.startswith(self.own) and not variable.startswith(self.others)
 
 
 def _is_api_base(url: str) -> str:
@@ -60,7 +74,7 @@ class ServiceSettings(BaseSettings):
         return [server.strip() for server in self.nats_url.split(",") if server.strip()]
 
 
-def load(cls: type[T], prefix: str) -> T:
+def load(cls: type[T], prefix: str | Prefixes) -> T:
     """Read `cls` from the environment. Raises `ConfigError` naming the variable: missing, wrong or misspelt.
 
     `prefix` is the service's own, such as `EDGE_`: any variable with it that no field reads is refused, since
@@ -75,11 +89,12 @@ def load(cls: type[T], prefix: str) -> T:
         raise ConfigError(f"{_named(str(error)).upper()}: not valid JSON") from None
 
 
-def refuse_unknown(prefix: str, known: Iterable[str], environ: Mapping[str, str]) -> None:
+def refuse_unknown(prefix: str | Prefixes, known: Iterable[str], environ: Mapping[str, str]) -> None:
     """Raise `ConfigError` if a variable with `prefix` is none of `known`."""
     names = set(known)
+    prefixes = Prefixes((prefix,)) if isinstance(prefix, str) else prefix
     for variable in sorted(environ):
-        if variable.startswith(prefix) and variable not in names:
+        if prefixes.claim(variable) and variable not in names:
             close = get_close_matches(variable, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigError(f"{variable} is not a setting of this service{hint}")

@@ -21,6 +21,7 @@ from edge.app import public_app
 from edge.call import Surroundings
 from edge.calls import Calls
 from edge.core.neighbours import Neighbours
+from edge.flag_watch import FlagWatch
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.streams import TwilioStreams
 from edge.legs.twilio.token import TokenMint
@@ -55,6 +56,7 @@ class Edge:
         self._bus = Bus(settings.nats_servers, self.edge_id)
         self._facts = FactWriter(self._bus)
         self._audio = Batcher(self._bus, "caller", lambda: tick_s(len(self._calls)), self._undelivered)
+        self._flags = FlagWatch(self._bus, settings.first_flags)
         self._registry = Registry(self._bus, self.edge_id, self._has, self._lost_call)
         around = Surroundings(
             self.edge_id,
@@ -127,6 +129,7 @@ class Edge:
             ("heartbeat", self._pulse.run()),
             ("watching talkers", self._talkers.run()),
             ("orphans", self._orphans.run()),
+            ("flags", self._flags.run()),
             ("topology", topology.ensure(self._bus, self._settings.nats_replicas)),
         ):
             self._background.start(name, work)

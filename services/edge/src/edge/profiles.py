@@ -9,7 +9,9 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
+from common import pipeline
 from common.errors import ConfigError
+from common.pipeline import STAGES
 from common.profile import AgentProfile
 from common.prompts import missing_prompts, not_recorded
 
@@ -37,7 +39,9 @@ def load_profiles(directory: Path) -> Profiles:
     files = sorted((*directory.glob("*.yaml"), *directory.glob("*.yml")))
     if not files:
         raise ConfigError(f"EDGE_AGENT_PROFILES: no *.yaml agent profile in {directory}")
-    return _index(list(_read_all(files)))
+    read = list(_read_all(files))
+    _check_endpoints(read, directory / pipeline.FILE_NAME)
+    return _index(read)
 
 
 def _read_all(files: Iterable[Path]) -> Iterator[tuple[Path, "_Document", AgentProfile]]:
@@ -59,6 +63,18 @@ def _check_menu(document: "_Document", profile: AgentProfile, prompts: Path) -> 
     if missing:
         field = ("language",) if asked_for is None else ("fallback", "prompts")
         raise document.mistake(field, not_recorded(prompts, asked_for, profile.language, missing))
+
+
+def _check_endpoints(read: list[tuple[Path, "_Document", AgentProfile]], file: Path) -> None:
+    """Every endpoint a profile names for its fallback is one of `file`, or, without it, the only one there is."""
+    known = pipeline.load_pipeline(file) if file.is_file() else None
+    for _, document, profile in read:
+        for stage in STAGES:
+            there_are = known.names(stage) if known else (pipeline.OPENAI,)
+            for index, name in enumerate(getattr(profile.fallback, stage)):
+                if name not in there_are:
+                    why = f"no {stage} endpoint of {file} is called that; there are: {', '.join(there_are)}"
+                    raise document.mistake(("fallback", stage, index), why)
 
 
 def _index(read: list[tuple[Path, "_Document", AgentProfile]]) -> Profiles:

@@ -6,9 +6,10 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from common.settings import Port, ServiceSettings
+from common.flags import Flags
+from common.settings import Port, Prefixes, ServiceSettings
 
-PREFIX = "EDGE_"
+PREFIX: Final = Prefixes(("EDGE_", "REALTIME_"), others=("REALTIME_WORKER_",))
 
 _PUBLIC_BASE_URL: Final = re.compile(
     r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/[^\s?#]*)?"
@@ -50,6 +51,12 @@ class EdgeSettings(ServiceSettings):
     )
     edge_unauthenticated_sockets: int = Field(500, ge=1, description="Sockets that may wait for their `start` message")
 
+    realtime_enabled: bool = Field(True, description="False: new calls start on the fallback pipeline")
+    realtime_rollout_percentage: int = Field(
+        100, ge=0, le=100, description="Calls of a hundred that start in realtime; the others on the fallback pipeline"
+    )
+    realtime_fallback_enabled: bool = Field(True, description="False: no call goes to the fallback service")
+
     @field_validator("public_base_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
@@ -63,6 +70,21 @@ class EdgeSettings(ServiceSettings):
         if (self.twilio_api_key_sid is None) != (self.twilio_api_key_secret is None):
             raise ValueError("TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET: give both or neither")
         return self
+
+    @model_validator(mode="after")
+    def _some_talkers(self) -> Self:
+        if not self.realtime_enabled and not self.realtime_fallback_enabled:
+            raise ValueError("REALTIME_ENABLED and REALTIME_FALLBACK_ENABLED: one of them must be true")
+        return self
+
+    @property
+    def first_flags(self) -> Flags:
+        """What counts as long as nobody has set a flag on the bus."""
+        return Flags(
+            is_realtime_enabled=self.realtime_enabled,
+            rollout_percent=self.realtime_rollout_percentage,
+            is_fallback_enabled=self.realtime_fallback_enabled,
+        )
 
     @property
     def rest_credentials(self) -> tuple[str, str]:

@@ -68,7 +68,12 @@ def build(settings: FallbackSettings) -> TalkerService:
 
     slots = Slots(settings.fallback_capacity)
     switchboard = Switchboard(
-        replica_id, "fallback", slots, new_session, batcher.resend, settings.fallback_lowered_at_least_s
+        replica_id,
+        "fallback",
+        slots,
+        new_session,
+        batcher.resend,
+        lowered_at_least_s=settings.fallback_lowered_at_least_s,
     )
     return TalkerService(
         replica_id,

@@ -16,6 +16,7 @@ from fallback.core.thresholds import Thresholds
 
 PREFIX = "FALLBACK_"
 _PIPELINE_IF_THERE: Final = Path("agents") / pipeline.FILE_NAME
+_NO_FILE: Final = Path("none")
 _ONLY_WITHOUT_A_FILE: Final = (
     "fallback_transcription_model",
     "fallback_chat_model",
@@ -31,7 +32,7 @@ class FallbackSettings(ServiceSettings):
     openai_base_url: ApiBaseUrl = Field("https://api.openai.com/v1", description="API base URL")
     fallback_pipeline: Path | None = Field(
         None,
-        description="File with the pipeline's endpoints; not set: agents/pipeline.toml if there is one, else OpenAI",
+        description="File with the pipeline's endpoints, or none; not set: agents/pipeline.toml if there, else OpenAI",
     )
     fallback_transcription_model: str = Field(
         pipeline.TRANSCRIPTION_MODEL, min_length=1, description="What writes down the caller's words, without a file"
@@ -74,13 +75,19 @@ class FallbackSettings(ServiceSettings):
         read = self.pipeline()
         return tuple(dict.fromkeys((*openai, *(read.secrets if read else ()))))
 
+    @property
+    def pipeline_file(self) -> Path | None:
+        """The file that names the endpoints, if there is one."""
+        if self.fallback_pipeline is None:
+            return _PIPELINE_IF_THERE if _PIPELINE_IF_THERE.is_file() else None
+        return None if self.fallback_pipeline == _NO_FILE else self.fallback_pipeline
+
     def pipeline(self, environ: Mapping[str, str] = os.environ) -> Pipeline | None:
         """The pipeline with its keys; None without a file and without a key: no call can be served by models here.
 
         Raises `ConfigError` naming the file and what is wrong in it, or the variable that should hold a key.
         """
-        file = self.fallback_pipeline or (_PIPELINE_IF_THERE if _PIPELINE_IF_THERE.is_file() else None)
-        if file is not None:
+        if (file := self.pipeline_file) is not None:
             self._refuse_models_beside(file)
             try:
                 return pipeline.load_pipeline(file).with_keys(environ)

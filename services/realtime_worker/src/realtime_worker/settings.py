@@ -86,18 +86,23 @@ class RealtimeWorkerSettings(ServiceSettings):
     def endpoints(self, environ: Mapping[str, str] = os.environ) -> tuple[EndpointSetting, ...]:
         """Where sessions can be had, the first choice first. Raises `ConfigError` naming what is wrong."""
         first = EndpointSetting(name=FIRST_ENDPOINT, base_url=self.openai_base_url, api_key=self.openai_api_key)
-        others = tuple(_with_key(each, environ) for each in self._others())
+        others = tuple(_with_key(each, environ) for each in _read(self.realtime_worker_other_endpoints))
         names = [first.name, *(each.name for each in others)]
         if len(set(names)) < len(names):
             raise ConfigError(f"REALTIME_WORKER_OTHER_ENDPOINTS: a name is there twice: {', '.join(names)}")
         return (first, *others)
 
-    def _others(self) -> list[_OtherEndpoint]:
-        text = self.realtime_worker_other_endpoints.strip()
-        try:
-            return _OTHER_ENDPOINTS.validate_json(text) if text else []
-        except ValidationError as error:
-            raise ConfigError(f"REALTIME_WORKER_OTHER_ENDPOINTS: {_first_fault(error)}") from None
+
+def other_key_names(text: str) -> tuple[str, ...]:
+    """The variables that `REALTIME_WORKER_OTHER_ENDPOINTS` takes keys from. Raises `ConfigError`."""
+    return tuple(each.key_name for each in _read(text))
+
+
+def _read(text: str) -> list[_OtherEndpoint]:
+    try:
+        return _OTHER_ENDPOINTS.validate_json(text) if text.strip() else []
+    except ValidationError as error:
+        raise ConfigError(f"REALTIME_WORKER_OTHER_ENDPOINTS: {_first_fault(error)}") from None
 
 
 def _with_key(given: _OtherEndpoint, environ: Mapping[str, str]) -> EndpointSetting:

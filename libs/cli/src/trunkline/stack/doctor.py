@@ -5,13 +5,14 @@ import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from common.errors import ConfigError
-from common.settings import ServiceSettings, refuse_unknown
+from common.pipeline import STAGES, load_pipeline
+from common.settings import Prefixes, ServiceSettings, refuse_unknown
 from edge.profiles import load_profiles
 from edge.settings import PREFIX as EDGE_PREFIX
 from edge.settings import EdgeSettings
@@ -21,8 +22,11 @@ from realtime_worker.settings import PREFIX as WORKER_PREFIX
 from realtime_worker.settings import RealtimeWorkerSettings
 from trunkline.stack.environment import DEFAULT_EDGE_PORT, port_of
 from trunkline.stack.finding import Finding, Level
+from trunkline.stack.key_names import pipeline_file
 from trunkline.stack.plan import NATS_SERVER
 from trunkline.stack.ports import is_free
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
 _CONNECT_WITHIN_S: Final = 2.0
 _LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -45,6 +49,8 @@ async def examine(values: Mapping[str, str]) -> list[Finding]:
         public_port(values),
         await nats(values),
         model(values),
+        *other_endpoints(values),
+        *pipeline(values),
         *twilio(values),
         *secrets_file(Path(".env")),
     ]
@@ -64,28 +70,42 @@ def nats_binary() -> Finding:
 
 def service_settings(values: Mapping[str, str]) -> list[Finding]:
     """Each service's own reading of the settings: wrong and misspelt ones."""
-    filled = _STAND_IN | {name: value for name, value in values.items() if value}
-    services: tuple[tuple[str, str, type[ServiceSettings]], ...] = (
+    filled = _filled(values)
+    services: tuple[tuple[str, str | Prefixes, type[ServiceSettings]], ...] = (
         ("edge", EDGE_PREFIX, EdgeSettings),
         ("worker", WORKER_PREFIX, RealtimeWorkerSettings),
         ("fallback", FALLBACK_PREFIX, FallbackSettings),
     )
-    found = [_unreadable(about, prefix, cls, filled) for about, prefix, cls in services]
-    return [each for each in found if each] or [Finding(Level.OK, "settings", "every service understands its own")]
+    found: dict[str, list[str]] = {}
+    for about, prefix, cls in services:
+        if fault := _fault(prefix, cls, filled):
+            found.setdefault(fault, []).append(about)
+    wrong = [
+        Finding(Level.WRONG, f"{' and '.join(about)} settings", fault, "correct it in the environment or .env")
+        for fault, about in found.items()
+    ]
+    return wrong or [Finding(Level.OK, "settings", "every service understands its own")]
 
 
-def _unreadable(about: str, prefix: str, cls: type[ServiceSettings], values: Mapping[str, str]) -> Finding | None:
+def _fault(prefix: str | Prefixes, cls: type[ServiceSettings], values: Mapping[str, str]) -> str:
+    """What is wrong with a service's own settings; empty if nothing is."""
     try:
         refuse_unknown(prefix, (name.upper() for name in cls.model_fields), values)
-        cls.model_validate({name: values[name.upper()] for name in cls.model_fields if name.upper() in values})
+        _read(cls, values)
     except ConfigError as error:
-        text = str(error)
+        return str(error)
     except ValidationError as error:
         first = error.errors()[0]
-        text = f"{str(first['loc'][0]).upper()}: {first['msg']}"
-    else:
-        return None
-    return Finding(Level.WRONG, f"{about} settings", text, "correct it in the environment or .env")
+        return f"{str(first['loc'][0]).upper()}: {first['msg']}" if first["loc"] else str(first["msg"])
+    return ""
+
+
+def _filled(values: Mapping[str, str]) -> dict[str, str]:
+    return _STAND_IN | {name: value for name, value in values.items() if value}
+
+
+def _read(cls: type[Settings], values: Mapping[str, str]) -> Settings:
+    return cls.model_validate({name: values[name.upper()] for name in cls.model_fields if name.upper() in values})
 
 
 def agent_profiles(values: Mapping[str, str]) -> Finding:
@@ -132,6 +152,43 @@ def model(values: Mapping[str, str]) -> Finding:
         peer = values.get("OPENAI_BASE_URL") or "OpenAI"
         return Finding(Level.OK, "model", f"OPENAI_API_KEY is set; sessions go to {peer}")
     return Finding(Level.NOTE, "model", "OPENAI_API_KEY is not set: the simulator answers", "set it for real speech")
+
+
+def other_endpoints(values: Mapping[str, str]) -> list[Finding]:
+    """Where calls go when the model fails, and whether the keys are there."""
+    if not values.get("REALTIME_WORKER_OTHER_ENDPOINTS"):
+        return []
+    try:
+        _, *others = _read(RealtimeWorkerSettings, _filled(values)).endpoints(values)
+    except ValidationError:
+        return []  # `service_settings` says which setting
+    except ConfigError as error:
+        return [Finding(Level.WRONG, "endpoints", str(error), "correct it in the environment or .env")]
+    named = ", ".join(each.name for each in others)
+    return [Finding(Level.OK, "endpoints", f"when the model fails, workers go to: {named}")] if others else []
+
+
+def pipeline(values: Mapping[str, str]) -> list[Finding]:
+    """Where the stages of the fallback pipeline are, and whether the keys are there."""
+    file = pipeline_file(values)
+    if file is None:
+        where = values.get("OPENAI_BASE_URL") or "OpenAI" if values.get("OPENAI_API_KEY") else "the simulator"
+        return [Finding(Level.OK, "pipeline", f"no file: every stage is at {where}")]
+    try:
+        read = load_pipeline(file)
+        missing = read.missing_keys(values)
+        if not missing:
+            _read(FallbackSettings, _filled(values) | {"FALLBACK_PIPELINE": str(file)}).pipeline(values)
+    except ValidationError:
+        return []  # `service_settings` says which setting
+    except ConfigError as error:
+        return [Finding(Level.WRONG, "pipeline", str(error), "correct it, or set FALLBACK_PIPELINE")]
+    if missing:
+        is_used = values.get("OPENAI_API_KEY") or values.get("FALLBACK_PIPELINE")
+        level = Level.WRONG if is_used else Level.NOTE
+        return [Finding(level, "pipeline", f"{file}: {each}", "set it in the environment or .env") for each in missing]
+    stages = "; ".join(f"{stage}: {', '.join(read.names(stage))}" for stage in STAGES)
+    return [Finding(Level.OK, "pipeline", f"{file}: {stages}")]
 
 
 def twilio(values: Mapping[str, str]) -> list[Finding]:

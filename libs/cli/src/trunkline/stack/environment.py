@@ -9,6 +9,7 @@ from typing import Final
 from dotenv import dotenv_values
 
 from common.errors import ConfigError
+from trunkline.stack.key_names import NO_PIPELINE_FILE, pipeline_file
 from trunkline.stack.ports import free_port, is_free
 
 DEFAULT_EDGE_PORT: Final = 8080
@@ -41,6 +42,12 @@ class StackEnvironment:
         return not self.values.get("OPENAI_API_KEY")
 
     @property
+    def unused_pipeline(self) -> Path | None:
+        """The file beside the agents, if the simulator stands in for what it names."""
+        is_used = self.values.get("FALLBACK_PIPELINE") != NO_PIPELINE_FILE
+        return None if is_used else pipeline_file({**self.values, "FALLBACK_PIPELINE": ""})
+
+    @property
     def needs_nats(self) -> bool:
         """True without `NATS_URL`: the stack brings its own server."""
         return not self.values.get("NATS_URL")
@@ -71,7 +78,7 @@ def resolve(values: Mapping[str, str]) -> StackEnvironment:
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
     }
     missing = tuple(name for name in made_up if not values.get(name))
-    filled = {**values, **{name: made_up[name] for name in missing}}
+    filled = {**values, **_pipeline(values), **{name: made_up[name] for name in missing}}
     return StackEnvironment(
         values=filled,
         edge_port=edge_port,
@@ -80,6 +87,14 @@ def resolve(values: Mapping[str, str]) -> StackEnvironment:
         auth_token=filled["TWILIO_AUTH_TOKEN"],
         made_up=missing,
     )
+
+
+def _pipeline(values: Mapping[str, str]) -> dict[str, str]:
+    """The file beside the agents is the fallback service's too. Where a simulator stands in, no other is spoken to."""
+    if values.get("FALLBACK_PIPELINE"):
+        return {}
+    file = pipeline_file(values) if values.get("OPENAI_API_KEY") else Path(NO_PIPELINE_FILE)
+    return {"FALLBACK_PIPELINE": str(file)} if file else {}
 
 
 def port_of(values: Mapping[str, str], name: str, default: int) -> int:

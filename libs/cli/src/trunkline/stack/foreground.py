@@ -122,6 +122,7 @@ class Foreground:
         return Status.look(
             self._plan.names(Role.EDGE),
             self._plan.names(Role.WORKER),
+            self._plan.names(Role.FALLBACK),
             [spec.name for spec in self._plan.specs],
             self._supervisor.ready,
             calls=self._calls.total(time.monotonic()),

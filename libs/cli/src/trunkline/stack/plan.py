@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from trunkline.stack import key_names
 from trunkline.stack.environment import (
     DEFAULT_EDGE_OPS_PORT,
     DEFAULT_FALLBACK_OPS_PORT,
@@ -19,9 +20,12 @@ from trunkline.stack.process import ProcessSpec
 from trunkline.stack.supervision import Role
 
 NATS_SERVER: Final = Path(sys.executable).parent / "nats-server"
-_EDGE_PREFIXES: Final = ("EDGE_", "TWILIO_", "PUBLIC_BASE_URL")
+_EDGE_PREFIXES: Final = (
+    *("EDGE_", "TWILIO_", "PUBLIC_BASE_URL"),
+    *("REALTIME_ENABLED", "REALTIME_ROLLOUT_", "REALTIME_FALLBACK_"),
+)
 _WORKER_PREFIXES: Final = ("REALTIME_WORKER_", "OPENAI_")
-_FALLBACK_PREFIXES: Final = ("FALLBACK_",)
+_FALLBACK_PREFIXES: Final = ("FALLBACK_", "OPENAI_")
 _SERVICE_PREFIXES: Final = _EDGE_PREFIXES + _WORKER_PREFIXES + _FALLBACK_PREFIXES
 _SHARED: Final = ("NATS_URL", "LOG_LEVEL", "LOG_FORMAT")
 _SIMULATOR_KEY: Final = "sk-simulated-only-on-this-machine"
@@ -33,6 +37,7 @@ class Size:
 
     edges: int
     workers: int
+    fallbacks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,11 @@ def make(environment: StackEnvironment, size: Size, directory: Path, model_scrip
     worker_base = port_of(values, "REALTIME_WORKER_OPS_PORT", DEFAULT_WORKER_OPS_PORT)
     worker_ops = ops_ports(worker_base, size.workers, (*taken, *edge_ops))
     fallback_base = port_of(values, "FALLBACK_OPS_PORT", DEFAULT_FALLBACK_OPS_PORT)
-    (fallback_ops,) = ops_ports(fallback_base, 1, (*taken, *edge_ops, *worker_ops))
+    fallback_ops = ops_ports(fallback_base, size.fallbacks, (*taken, *edge_ops, *worker_ops))
     workers = [_worker(index, port, values) for index, port in enumerate(worker_ops, 1)]
     edges = [_edge(index, port, values) for index, port in enumerate(edge_ops, 1)]
-    return Plan((*infrastructure, *workers, *edges, _fallback(fallback_ops, values)), values["NATS_URL"])
+    fallbacks = [_fallback(index, port, values) for index, port in enumerate(fallback_ops, 1)]
+    return Plan((*infrastructure, *workers, *edges, *fallbacks), values["NATS_URL"])
 
 
 def _nats(port: int, directory: Path, values: Mapping[str, str]) -> ProcessSpec:
@@ -81,14 +87,18 @@ def _model(port: int, script: Path, values: Mapping[str, str]) -> ProcessSpec:
     return ProcessSpec("model-simulator", Role.INFRASTRUCTURE, command, _own(values, ()), TcpProbe(port))
 
 
-def _fallback(ops_port: int, values: Mapping[str, str]) -> ProcessSpec:
-    environment = _own(values, _FALLBACK_PREFIXES) | {"FALLBACK_OPS_PORT": str(ops_port)}
+def _fallback(index: int, ops_port: int, values: Mapping[str, str]) -> ProcessSpec:
+    environment = _own(values, _FALLBACK_PREFIXES, key_names.of_fallbacks(values)) | {
+        "FALLBACK_OPS_PORT": str(ops_port)
+    }
     command = (sys.executable, "-m", "fallback")
-    return ProcessSpec("fallback-1", Role.FALLBACK, command, environment, HttpProbe(ops_port))
+    return ProcessSpec(f"fallback-{index}", Role.FALLBACK, command, environment, HttpProbe(ops_port))
 
 
 def _worker(index: int, ops_port: int, values: Mapping[str, str]) -> ProcessSpec:
-    environment = _own(values, _WORKER_PREFIXES) | {"REALTIME_WORKER_OPS_PORT": str(ops_port)}
+    environment = _own(values, _WORKER_PREFIXES, key_names.of_workers(values)) | {
+        "REALTIME_WORKER_OPS_PORT": str(ops_port)
+    }
     command = (sys.executable, "-m", "realtime_worker")
     return ProcessSpec(f"worker-{index}", Role.WORKER, command, environment, HttpProbe(ops_port))
 
@@ -104,7 +114,16 @@ def without_service_settings(values: Mapping[str, str]) -> dict[str, str]:
     return _own({name: value for name, value in values.items() if name not in _SHARED}, ())
 
 
-def _own(values: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
-    """`values` without the settings of other services."""
+def _own(values: Mapping[str, str], prefixes: tuple[str, ...], keys: frozenset[str] = frozenset()) -> dict[str, str]:
+    """`values` without other services' settings and keys. `keys`: the variables of this one's own further keys."""
     others = tuple(prefix for prefix in _SERVICE_PREFIXES if prefix not in prefixes)
-    return {name: value for name, value in values.items() if not name.startswith(others)}
+    further = key_names.of_workers(values) | key_names.of_fallbacks(values)
+
+    def is_own(name: str) -> bool:
+        return name in keys or name.startswith(prefixes)
+
+    return {
+        name: value
+        for name, value in values.items()
+        if is_own(name) or not (name.startswith(others) or name in further)
+    }

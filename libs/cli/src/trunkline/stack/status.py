@@ -1,4 +1,4 @@
-"""How the stack does, in three numbers: edges ready, workers ready, calls."""
+"""How the stack does, in four numbers: edges ready, workers ready, fallback replicas ready, calls."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -37,6 +37,8 @@ class Status:
     edges: int
     workers_ready: int
     workers: int
+    fallbacks_ready: int
+    fallbacks: int
     calls: int
     waiting_for: tuple[str, ...] = ()
     """Processes that are not ready."""
@@ -47,6 +49,7 @@ class Status:
         cls,
         edges: Collection[str],
         workers: Collection[str],
+        fallbacks: Collection[str],
         everything: Collection[str],
         ready: Collection[str],
         *,
@@ -59,6 +62,8 @@ class Status:
             edges=len(edges),
             workers_ready=sum(name in ready for name in workers),
             workers=len(workers),
+            fallbacks_ready=sum(name in ready for name in fallbacks),
+            fallbacks=len(fallbacks),
             calls=calls,
             waiting_for=() if is_draining else tuple(name for name in everything if name not in ready),
             is_draining=is_draining,
@@ -70,6 +75,7 @@ class Status:
         parts = [
             f"edges {self.edges_ready}/{self.edges} ready",
             f"workers {self.workers_ready}/{self.workers} ready",
+            f"fallbacks {self.fallbacks_ready}/{self.fallbacks} ready",
             f"{calls} active",
         ]
         if self.is_draining:

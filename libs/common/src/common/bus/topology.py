@@ -44,12 +44,15 @@ def streams(replicas: int) -> tuple[StreamConfig, ...]:
 
 
 def buckets(replicas: int) -> tuple[KeyValueConfig, ...]:
-    """The registry of calls outlives the longest call; a nonce its token; a lease is gone soon after its holder."""
+    """The registry of calls outlives the longest call; a nonce its token; a lease is gone soon after its holder.
+
+    The last values of each flag are kept to show what was changed; they are read with `common.bus.direct_get`.
+    """
     return (
         KeyValueConfig(bucket=subjects.CALLS_BUCKET, ttl=26 * _HOUR_S, max_bytes=256 * 1024**2, replicas=replicas),
         KeyValueConfig(bucket=subjects.NONCES_BUCKET, ttl=120.0, max_bytes=64 * 1024**2, replicas=replicas),
         KeyValueConfig(bucket=subjects.CONTROL_BUCKET, max_bytes=16 * 1024**2, replicas=replicas),
-        KeyValueConfig(bucket=subjects.FLAGS_BUCKET, history=8, max_bytes=1024**2, replicas=replicas),
+        KeyValueConfig(bucket=subjects.FLAGS_BUCKET, history=8, max_bytes=1024**2, replicas=replicas, direct=True),
         KeyValueConfig(bucket=subjects.LEASES_BUCKET, ttl=LEASE_S, max_bytes=1024**2, replicas=replicas),
     )
 
@@ -86,5 +89,11 @@ async def _update(jetstream: JetStreamContext, bucket: KeyValueConfig) -> None:
     """A bucket is a stream; nats-py makes buckets but does not change them."""
     existing = (await jetstream.stream_info(f"KV_{bucket.bucket}")).config
     await jetstream.update_stream(
-        existing.evolve(max_age=bucket.ttl, max_bytes=bucket.max_bytes, num_replicas=bucket.replicas)
+        existing.evolve(
+            max_age=bucket.ttl,
+            max_bytes=bucket.max_bytes,
+            max_msgs_per_subject=bucket.history,
+            num_replicas=bucket.replicas,
+            allow_direct=bool(bucket.direct),
+        )
     )

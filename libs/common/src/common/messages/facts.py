@@ -210,6 +210,7 @@ class FlagChanged(_Fact):
     type: Literal["flag_changed"] = "flag_changed"
     name: str
     value: str
+    """Empty: it is not set any more."""
     before: str = ""
     """Empty: it was not set."""
     changed_at: str
