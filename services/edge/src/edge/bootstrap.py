@@ -70,6 +70,8 @@ class Edge:
             self._choose_talker,
             self._pool_of,
             self._takes_calls,
+            self._flags.home_of,
+            self._flags.is_fallback_enabled,
         )
         self._is_fallback_enabled = around.is_fallback_enabled
         records = RecordFile(settings.edge_call_records, self._registry.recorded)
