@@ -119,8 +119,8 @@ async def _calls(stack: Stack, fault: Fault, scale: Scale) -> tuple[dict[str, An
         ],
     }
     results_file = stack.scratch / f"{fault.name}-results.json"
-    async with _calling(stack.scratch, plan, results_file) as callers:
-        await _all_attached(callers, scale.calls)
+    async with calling(stack.scratch, plan, results_file) as callers:
+        await all_attached(callers, scale.calls)
         if fault.alone is not None:
             await stack.complete()
         await asyncio.sleep(SETTLING_S + random.uniform(0, 1.0))
@@ -136,7 +136,8 @@ async def _calls(stack: Stack, fault: Fault, scale: Scale) -> tuple[dict[str, An
 
 
 @contextlib.asynccontextmanager
-async def _calling(scratch: Path, plan: dict[str, Any], results_file: Path) -> AsyncIterator[Callers]:
+async def calling(scratch: Path, plan: dict[str, Any], results_file: Path) -> AsyncIterator[Callers]:
+    """The callers' process with this plan, ended with the context."""
     plan_file = scratch / "plan.json"
     plan_file.write_text(json.dumps(plan))
     process = await asyncio.create_subprocess_exec(
@@ -158,7 +159,7 @@ async def _calling(scratch: Path, plan: dict[str, Any], results_file: Path) -> A
             await process.wait()
 
 
-async def _all_attached(callers: Callers, calls: int) -> None:
+async def all_attached(callers: Callers, calls: int) -> None:
     """Or ended before they were: those are judged later."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ATTACHED_WITHIN_S):

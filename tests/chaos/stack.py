@@ -30,7 +30,7 @@ AWAY_WITHIN_S: Final = 90.0
 _REPLIES: Final = re.compile(r"_INBOX\.[^.]+\.\*")
 """Where a client gets all its answers: one subscription for its whole life, made with its first request."""
 
-Tier = Literal["worker", "edge"]
+Tier = Literal["worker", "edge", "fallback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class Size:
     warm_sessions: int
     edges_move_calls: bool = False
     """An edge that is asked to go re-attaches its calls elsewhere."""
+    fallbacks: int = 0
+    """Replicas of the fallback service."""
+    fallback_settings: tuple[tuple[str, str], ...] = ()
+    """What they are told beside where everything is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Stack:
     cluster: Cluster = field(default_factory=Cluster)
     workers: list[Member] = field(default_factory=list)
     edges: list[Member] = field(default_factory=list)
+    fallbacks: list[Member] = field(default_factory=list)
     openai_port: int = 0
     balancer_port: int = 0
     proxies: list[Proxy] = field(default_factory=list)
@@ -79,6 +84,16 @@ class Stack:
     def voice_url(self) -> str:
         """The webhook of the number that is called."""
         return f"http://{HOST}:{self.balancer_port}/twilio/voice"
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Every process that can be hurt, but for the bus."""
+        return (*self.workers, *self.edges, *self.fallbacks)
+
+    @property
+    def messages(self) -> Path:
+        """Where the replicas of the fallback service keep what callers leave."""
+        return self.scratch / "messages"
 
     # --- coming and going -------------------------------------------------------------------------------------------
 
@@ -98,7 +113,7 @@ class Stack:
         """Everything, whatever state it is in."""
         await self.http.close()
         await asyncio.gather(*(proxy.mend() for proxy in self.proxies))
-        await asyncio.gather(*(member.end() for member in (*self.edges, *self.workers)))
+        await asyncio.gather(*(member.end() for member in self.members))
         await asyncio.gather(*(proxy.stop() for proxy in self.proxies))
         for helper in self._helpers:
             with contextlib.suppress(ProcessLookupError):
@@ -109,15 +124,17 @@ class Stack:
     async def complete(self) -> None:
         """Heal, thaw and start whatever is missing; returns once all of it is ready."""
         await self.cluster.heal()
-        for member in (*self.workers, *self.edges):
+        for member in self.members:
             member.thaw()
         self.workers = [worker for worker in self.workers if worker.pid is not None]
         self.edges = [edge for edge in self.edges if edge.pid is not None]
+        self.fallbacks = [fallback for fallback in self.fallbacks if fallback.pid is not None]
         new = [self.new_worker() for _ in range(self.size.workers - len(self.workers))]
         new += [self.new_edge() for _ in range(self.size.edges - len(self.edges))]
+        new += [self.new_fallback() for _ in range(self.size.fallbacks - len(self.fallbacks))]
         for member in new:
             member.launch()
-        await asyncio.gather(*(member.ready() for member in (*self.workers, *self.edges)))
+        await asyncio.gather(*(member.ready() for member in self.members))
         await self.announce_edges()
 
     async def only(self, tier: Tier) -> None:
@@ -131,7 +148,7 @@ class Stack:
         """Members of another size; nothing happens if it is the same."""
         if size != self.size:
             self.size = size
-            await asyncio.gather(*(member.end() for member in (*self.workers, *self.edges)))
+            await asyncio.gather(*(member.end() for member in self.members))
             await self.complete()
 
     async def relink(self, tier: Tier) -> None:
@@ -192,6 +209,21 @@ class Stack:
         self.edges.append(member)
         return member
 
+    def new_fallback(self) -> Member:
+        """One more replica of the fallback service, to be launched."""
+        (ops,) = free_ports(1)
+        environment = {
+            "OPENAI_API_KEY": API_KEY,
+            "OPENAI_BASE_URL": f"http://{HOST}:{self.openai_port}/v1",
+            "FALLBACK_CAPACITY": str(self.size.workers * self.size.calls_per_worker),
+            "FALLBACK_MESSAGES": str(self.messages),
+            "FALLBACK_OPS_PORT": str(ops),
+            **dict(self.size.fallback_settings),
+        }
+        member = self._member("fallback", "fallback", environment, ops)
+        self.fallbacks.append(member)
+        return member
+
     async def replace(self, tier: Tier, old: Member) -> None:
         """A new member first, then the old one is asked to go, and waited for."""
         new = self.new_worker() if tier == "worker" else self.new_edge()
@@ -228,7 +260,7 @@ class Stack:
         pages = [await node.asked("/connz?subs=1&limit=1024") for node in self.cluster.nodes if node.pid is not None]
         clients = [client for page in pages for client in page["connections"]]
         subjects = [subject for client in clients for subject in client.get("subscriptions_list", ())]
-        pids = [member.pid for member in (*self.workers, *self.edges) if member.pid is not None]
+        pids = [member.pid for member in self.members if member.pid is not None]
         return Level(
             subscriptions=sum(not _REPLIES.fullmatch(subject) for subject in subjects),
             connections=len(clients),

@@ -16,7 +16,7 @@ from fallback.homecoming import Homecoming
 from fallback.messages import Messages
 from fallback.opening import Opener, model_of
 from fallback.pipeline.clients import Clients
-from fallback.pipeline.detector import SpeechDetector
+from fallback.pipeline.detector import SpeechDetector, SpeechModel
 from fallback.pipeline.stages import Stages
 from fallback.probing import Prober
 from fallback.recorder import Keeping
@@ -50,7 +50,9 @@ def build(settings: FallbackSettings) -> TalkerService:
     messages = Messages(settings.fallback_messages, settings.fallback_messages_max_mb)
     messages.check()
     keeping = Keeping(messages, facts)
-    opener = Opener(Facilities(stages, clients, pipeline, keeping.recorder), prompts, SpeechDetector)
+    model = SpeechModel()
+    shared = Facilities(stages, clients, pipeline, keeping.recorder)
+    opener = Opener(shared, prompts, lambda: SpeechDetector(model))
     around = Around(
         talker_id=replica_id,
         default_model=model_of(pipeline),
