@@ -8,6 +8,7 @@ from common.errors import ConfigError
 from common.pipeline import STAGES, Pipeline, Stage, load_pipeline, of_openai, parse_pipeline
 from common.profile import Fallback
 
+EXAMPLE = Path(__file__).parents[3] / "agents" / "pipeline.example.toml"
 GOOD = """\
 [[transcription]]
 name = "openai"
@@ -84,6 +85,12 @@ def test_a_key_that_is_not_set_is_named_with_its_endpoint() -> None:
     assert missing == ("[[speech]] eu: wants its key in EU_KEY, which is not set",)
     with pytest.raises(ConfigError, match=r"^pipeline.toml: \[\[transcription\]\] openai: .* OPENAI_API_KEY, which"):
         pipeline.with_keys({})
+
+
+def test_the_example_we_ship_says_what_counts_without_it() -> None:
+    example = load_pipeline(EXAMPLE)
+    first = of_openai("https://api.openai.com/v1")
+    assert [example.stage(stage)[0] for stage in STAGES] == [first.stage(stage)[0] for stage in STAGES]
 
 
 def test_a_profile_chooses_endpoints_and_their_order() -> None:
