@@ -33,10 +33,12 @@ from e2e.command import Command, environment
 from edge.registry import CallEntry
 from fakes.nats import running_nats
 from fakes.waiting import until
+from trunkline.commands import calls
 from trunkline.fleet import live_calls, lookout, reach
 from trunkline.fleet.draining import Drainage
+from trunkline.fleet.live_calls import LiveCall
 from trunkline.fleet.replacing import Replacement
-from trunkline.fleet.roster import Member
+from trunkline.fleet.roster import Member, Roster
 
 CALL_ID = "CA" + "7" * 32
 
@@ -137,6 +139,22 @@ async def test_calls_are_those_that_run_and_lost_processes_are_marked(nats_url: 
     ]
     assert command.events[0]["profile"] == "support-en"
     assert command.events[0]["epoch"] == 3
+
+
+async def test_calls_show_at_which_service_level_each_is_and_where_it_belongs(nats_url: str, tmp_path: Path) -> None:
+    lowered = live().model_copy(update={"service_level": 2})
+    legacy = live().model_copy(update={"service_level": 2, "home": "fallback"})
+    await entered(nats_url, ("CA1", live()), ("CA2", lowered), ("CA3", legacy))
+    async with peer(nats_url), peer(nats_url, "edge", "edge-cc"):
+        code, told = await run(nats_url, tmp_path, "calls", "--json")
+    assert code == 0, told.errors
+    assert [(one["service_level"], one["home"]) for one in told.named("call")] == [
+        (0, "realtime"),
+        (2, "realtime"),
+        (2, "fallback"),
+    ]
+    row = calls._row(LiveCall("CA2", lowered), Roster({}, "host"))
+    assert dict(zip(calls._HEADER, row, strict=True))["LEVEL"] == "L2"
 
 
 async def test_an_empty_registry_has_no_calls(nats_url: str, bus: Bus) -> None:

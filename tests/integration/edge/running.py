@@ -31,11 +31,13 @@ from integration.edge.phone import ACCOUNT, AUTH_TOKEN, Answer, Phone, fetch
 
 UNAVAILABLE = "Nobody is here."
 INTERRUPTED = "The line broke."
+COLLEAGUE = "+15550100300"
 PROFILE = f"""\
 name: desk
 numbers: ["*"]
 greeting: Hello.
 instructions: Be brief.
+transfers: {{colleague: {{number: "{COLLEAGUE}", ring_s: 20}}}}
 sentences: {{unavailable: {UNAVAILABLE}, interrupted: {INTERRUPTED}, say_language: en-GB}}
 """
 

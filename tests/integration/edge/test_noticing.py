@@ -85,11 +85,11 @@ async def test_a_killed_talker_is_lost_because_nobody_takes_its_audio(edge: Stag
 async def test_a_killed_talker_without_calls_is_lost_when_it_is_asked(edge: Stage) -> None:
     losses = Losses()
     async with talker_process(edge.nats_url, "a") as talker:
-        await until(lambda: edge.edge._talkers.free_slots() == 10)
+        await until(lambda: edge.edge._talkers.free_slots("realtime") == 10)
         await talker.kill()
         await until(lambda: losses.seen)
     assert losses.seen == {Evidence.NO_RESPONDERS: 1}
-    assert edge.edge._talkers.free_slots() == 0
+    assert edge.edge._talkers.free_slots("realtime") == 0
 
 
 @pytest.mark.usefixtures("_bus_has_settled")
@@ -98,14 +98,14 @@ async def test_a_frozen_talker_is_lost_and_counts_again_when_it_thaws(edge: Stag
     async with talker_process(edge.nats_url, "a") as first, edge.phone.call() as stream:
         await talks(edge, stream.call_sid, 1)
         async with talking(edge.nats_url, talker_id="b"):
-            await until(lambda: edge.edge._talkers.free_slots() == 20)
+            await until(lambda: edge.edge._talkers.free_slots("realtime") == 20)
             first.freeze()
             changed = await talks(edge, stream.call_sid, 2)
             assert (changed.talker_id, changed.reason) == ("b", HandoverReason.TALKER_LOST)
             assert losses.seen == {Evidence.SILENCE: 1}
-            await until(lambda: edge.edge._talkers.free_slots() == 10)
+            await until(lambda: edge.edge._talkers.free_slots("realtime") == 10)
             first.thaw()
-            await until(lambda: edge.edge._talkers.free_slots() == 20)
+            await until(lambda: edge.edge._talkers.free_slots("realtime") == 20)
             await beats(edge.nats_url, "a", 5)
         assert epochs(edge, stream.call_sid) == 2
     assert losses.seen[Evidence.SILENCE] == 1
@@ -119,7 +119,7 @@ async def test_who_waits_for_the_answer_of_a_talker_that_freezes_hears_the_clip_
         await talks(edge, stream.call_sid, 1)
         await until(lambda: stream.frames_sent > 10)
         async with talking(edge.nats_url, talker_id="b") as second:
-            await until(lambda: edge.edge._talkers.free_slots() == 20)
+            await until(lambda: edge.edge._talkers.free_slots("realtime") == 20)
             call: dict[str, Any] = {"call_id": stream.call_sid, "epoch": 1}
             for fact in (
                 TurnStarted(**call, speaker="caller", item_id="c-1"),
@@ -151,14 +151,14 @@ async def test_when_all_talkers_freeze_at_once_they_are_held_not_lost(edge: Stag
     url, watch = edge.nats_url, edge.edge._talkers
     async with talker_process(url, "a") as a, talker_process(url, "b") as b, edge.phone.call() as stream:
         changed = await talks(edge, stream.call_sid, 1)
-        await until(lambda: watch.free_slots() == 20)
+        await until(lambda: watch.free_slots("realtime") == 20)
         a.freeze()
         b.freeze()
         await until(lambda: watch.is_held("a") and watch.is_held("b"))
         assert watch.is_holding
         assert watch.is_held(changed.talker_id)
         await stream.hears(len(CLIP))
-        assert watch.free_slots() == 0
+        assert watch.free_slots("realtime") == 0
         assert counted("talker_holds", why="mass_silence") == holds + 1
         a.thaw()
         b.thaw()

@@ -50,6 +50,7 @@ async def test_a_call_whose_socket_was_lost_is_connected_again_and_has_one_recor
         (EndReason.CALLER_HANGUP, ["Hangup"]),
         (EndReason.AGENT_HANGUP, ["Hangup"]),
         (EndReason.MAX_DURATION, ["Hangup"]),
+        (EndReason.TRANSFERRED, ["Say", "Hangup"]),
         (None, ["Connect", "Redirect"]),
     ],
 )
@@ -72,6 +73,7 @@ async def test_every_end_reason_is_considered_above() -> None:
         EndReason.CALLER_HANGUP,
         EndReason.AGENT_HANGUP,
         EndReason.MAX_DURATION,
+        EndReason.TRANSFERRED,
         EndReason.MOVED,
     }
 

@@ -439,7 +439,14 @@ def test_a_candidate_that_cannot_go_on_is_released_and_another_sought(reason: Ha
 def test_only_the_talker_or_the_candidate_may_ask_for_a_handover() -> None:
     assert please(talking(), Talker("b", 1), FAILED) == ()
     assert please(talking(), Talker("a", 2), FAILED) == ()
-    assert please(offered(), Talker("a", 1), FAILED) == ()
+    assert please(offered(), Talker("a", 2), FAILED) == ()
+
+
+def test_a_candidate_may_fail_before_word_of_its_acceptance_comes() -> None:
+    arbiter = offered()
+    assert please(arbiter, Talker("a", 1), FAILED) == (ReleaseTalker(Talker("a", 1), FAILED), offer(2, START))
+    assert arbiter.feed(OfferAccepted(1, "a"), 1.1) == (ReleaseTalker(Talker("a", 1), "offer is over"),)
+    assert arbiter.feed(OfferAccepted(2, "b"), 1.1) == ()
 
 
 def test_the_talker_may_die_while_another_is_sought_and_the_search_goes_on() -> None:

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 from pydantic import SecretStr
 
-from common.profile import Sentences, TransferToHuman
+from common.profile import Sentences, TransferTarget, TransferToHuman
 from edge.legs.twilio import twiml
 from edge.settings import EdgeSettings
 
@@ -73,4 +73,11 @@ def test_a_transfer_says_so_dials_and_tells_us_how_it_went() -> None:
         "method": "POST",
         "timeout": "20",
     }
+    assert [(each.tag, each.text) for each in dial] == [("Number", "+15550100300")]
+
+
+def test_a_human_the_agent_has_named_is_dialled_without_another_word() -> None:
+    (dial,) = parsed(twiml.dial(SETTINGS, TransferTarget(number="+15550100300", ring_s=25)))
+    assert (dial.tag, dial.attrib["timeout"]) == ("Dial", "25")
+    assert dial.attrib["action"] == "https://voice.example.com/base/twilio/transferred"
     assert [(each.tag, each.text) for each in dial] == [("Number", "+15550100300")]

@@ -33,8 +33,8 @@ from common.messages.facts import (
 )
 from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason
-from common.subjects import Pool
 from edge import telling
+from edge.belonging import steering_for
 from edge.call import Before, Caller, Surroundings
 from edge.caller_audio import CallerAudio
 from edge.conversation import CallMemory
@@ -42,7 +42,6 @@ from edge.core import arbitration
 from edge.core.arbiter import Arbiter
 from edge.core.arbitration import Talker
 from edge.core.clock import LegClock
-from edge.core.steering import Steering, pool_at
 from edge.core.turn_taking import TurnTaking
 from edge.cover import Cover
 from edge.legs.port import Leg
@@ -78,8 +77,8 @@ class CallSession:
         self._audio = CallerAudio(ids.call_key(caller.call_id), self._clock, around.audio)
         self._turns = TurnTaking()
         left_s = caller.profile.limits.max_call_s - self._clock.at(now) / 1000
-        self._home: Pool = (before.home if before else None) or around.home_of(caller.call_id, caller.profile.name)
-        steering = Steering(self._home, around.has_fallback, self._pool(before) if before else None)
+        steering = steering_for(caller, around, before)
+        self._home = steering.home
         self._arbiter = Arbiter(now, left_s, steering, before.last_epoch if before else 0, around.reattach_within_s)
         self._link = TalkerLink(around.bus, around.edge_id, caller, around.choose_talker, self._home)
         self._started_at = before.started_at if before else telling.wall_clock()
@@ -93,11 +92,6 @@ class CallSession:
         model = caller.profile.model or "default"
         self._voice = AgentVoice(caller.call_id, model, leg, self._clock, self._tell, is_new_call=before is None)
         self._cover = Cover(around, self._clock, self._audio, self._voice, has_begun=before is not None)
-
-    def _pool(self, before: Before) -> Pool:
-        """Where the call was: as its talker's heartbeats have it, else as its level does."""
-        known = self._around.pool_of(before.talker.talker_id) if before.talker else None
-        return known or pool_at(before.memory.service_level, self._home)
 
     # --- the life of the call -------------------------------------------------------------------------------------
 
@@ -392,11 +386,11 @@ class CallSession:
 
     def _ends(self, reason: EndReason) -> None:
         self._end = reason
-        before = self.memory.service_level
-        if reason is EndReason.NO_TALKER and before < telling.EDGE_ALONE:
-            metrics.LEVEL_CHANGES.labels(f"L{telling.EDGE_ALONE}", LevelCause.NO_TALKER).inc()
-            self._tell(telling.left_alone(self.caller.call_id, self._arbiter.last_epoch, before, self._now_ms()))
+        if reason is EndReason.NO_TALKER:
             metrics.TAKEOVERS.labels(self._arbiter.reason, "failed").inc()
+            metrics.LEVEL_CHANGES.labels(f"L{telling.EDGE_ALONE}", LevelCause.NO_TALKER).inc()
+            before = self.memory.service_level
+            self._tell(telling.left_alone(self.caller.call_id, self._arbiter.last_epoch, before, self._now_ms()))
 
     async def _adopt(self, command: arbitration.AskAdoption) -> None:
         known = self.memory.heard_items[-_HEARD_ITEMS_AT_MOST:]

@@ -10,13 +10,13 @@ from trunkline.fleet.options import on_the_bus
 from trunkline.fleet.roster import Roster
 from trunkline.output import Output, columns
 
-_HEADER = ("CALL", "EDGE", "TALKER", "EPOCH", "PROFILE")
+_HEADER = ("CALL", "EDGE", "TALKER", "EPOCH", "LEVEL", "PROFILE")
 
 
 @click.command()
 @on_the_bus
 def calls(nats_url: str | None, as_json: bool) -> int:
-    """Show every live call the registry knows: who carries it, who talks, in which epoch.
+    """Show every live call the registry knows: who carries it, who talks, in which epoch, at which service level.
 
     The registry is written beside the calls, so it may lag behind them by a moment.
     """
@@ -41,7 +41,7 @@ async def _look(url: str) -> tuple[list[LiveCall], Roster]:
 def _row(call: LiveCall, roster: Roster) -> tuple[str, ...]:
     entry = call.entry
     edge, talker = (_marked(process_id, roster) for process_id in (entry.edge_id, entry.talker_id))
-    return (call.call_id, edge, talker, str(entry.epoch or ""), entry.profile)
+    return (call.call_id, edge, talker, str(entry.epoch or ""), f"L{entry.service_level}", entry.profile)
 
 
 def _marked(process_id: str, roster: Roster) -> str:

@@ -33,6 +33,8 @@ class LiveCall:
             "talker_id": entry.talker_id,
             "talker_is_alive": roster.is_alive(entry.talker_id),
             "epoch": entry.epoch,
+            "service_level": entry.service_level,
+            "home": entry.home,
             "profile": entry.profile,
         }
 

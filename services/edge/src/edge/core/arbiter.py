@@ -271,8 +271,8 @@ class Arbiter:
             return ()
         return self._cut(talker, event.realtime_session_id, now)
 
-    def _answers_offer(self, event: TalkerReady) -> bool:
-        """The session was open before word of the accepted offer came."""
+    def _answers_offer(self, event: TalkerReady | HandoverAsked) -> bool:
+        """The session was open, or could not be had, before word of the accepted offer came."""
         return self._seeking.state is Seeking.OFFERED and event.epoch == self._epoch and self._adopting is None
 
     def _cut_if_quiet(self, now: float) -> tuple[Command, ...]:
@@ -306,6 +306,8 @@ class Arbiter:
 
     def _handover_asked(self, event: HandoverAsked, now: float) -> tuple[Command, ...]:
         talker = Talker(event.talker_id, event.epoch)
+        if self._answers_offer(event):
+            self._candidate = talker
         is_candidate = self._is_candidate(talker)
         if not is_candidate and self._current != talker:
             return ()
