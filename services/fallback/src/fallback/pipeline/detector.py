@@ -1,8 +1,8 @@
-"""How likely a piece of caller audio is speech: a fast ear that hears every piece, and a good one that is asked now and then.
+"""How likely a piece of caller audio is speech: a fast ear hears every piece, a good one is asked now and then.
 
 The fast one (WebRTC's) costs next to nothing and takes many a noise for speech. The good one (Silero's model, whose
-weights come with its wheel) tells them apart; it is 9 MB and takes 70 ms to load, so all calls share it: it is given the
-last third of a second whenever the fast one has heard something, and what it says holds until it is asked again.
+weights come with its wheel) tells them apart; it is 9 MB and takes 70 ms to load, so all calls share it: it is given
+the last third of a second whenever the fast one has heard something, and what it says holds until it is asked again.
 """
 
 from collections import deque
@@ -71,4 +71,5 @@ class SpeechDetector:
     def _is_voiced(self, pcmu: bytes) -> bool:
         samples = to_samples(pcmu)
         frames = [samples[at : at + _FRAME_SAMPLES] for at in range(0, 3 * _FRAME_SAMPLES, _FRAME_SAMPLES)]
-        return sum(self._fast.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in frames) >= _VOICED_FRAMES
+        voiced = [frame for frame in frames if self._fast.is_speech(frame.tobytes(), SAMPLE_RATE_HZ)]
+        return len(voiced) >= _VOICED_FRAMES
