@@ -67,6 +67,12 @@ class CapacityError(TrunklineError):
     retryable = True
 
 
+class StorageUnavailable(TrunklineError):
+    """A disk cannot be written or read. The operator must act; calls go on without what it would have kept."""
+
+    code = "storage"
+
+
 class DeadlineExceeded(TrunklineError):
     """A step took longer than it may. `step` names it."""
 

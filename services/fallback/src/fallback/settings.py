@@ -1,8 +1,11 @@
 """The settings of the fallback service."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from common.errors import ConfigError
+from common.left_messages import DEFAULT_DIRECTORY
 from common.settings import Port, ServiceSettings
 from fallback.core.thresholds import Thresholds
 
@@ -25,6 +28,9 @@ class FallbackSettings(ServiceSettings):
     fallback_breaker_ramp_percent: str = Field("10,25,50,100", description="Steps of new calls on the way back")
     fallback_breaker_ramp_step_s: float = Field(60.0, description="Length of each step")
     fallback_breaker_dwell_s: float = Field(10.0, description="A breaker changes at most twice in so long")
+    fallback_prompts: Path = Field(Path("agents/prompts"), description="Directory of prompts, a folder each")
+    fallback_messages: Path = Field(DEFAULT_DIRECTORY, description="Directory of the messages callers leave")
+    fallback_messages_max_mb: int = Field(1024, ge=1, description="Room for them; then no message is taken")
     fallback_ops_port: Port = Field(9103, description="Port of /livez, /readyz and /metrics; 0: any")
 
     def thresholds(self) -> Thresholds:
