@@ -9,7 +9,7 @@ from common.errors import ConfigError, UpstreamUnavailable
 from trunkline import __main__ as entry
 from trunkline.cli import cli
 
-NAMES = {"up", "call", "calls", "ps", "drain", "handover", "breaker", "flags", "demo", "doctor"}
+NAMES = {"up", "call", "calls", "ps", "drain", "handover", "breaker", "flags", "messages", "demo", "doctor"}
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,15 @@ def test_late_word_that_an_earlier_prompt_was_sent_does_not_move_the_deadline() 
     assert menu.next_deadline() == due == 5.0 + LIMITS.key_within_s
 
 
+def test_word_that_prompts_were_sent_counts_once() -> None:
+    bench = Bench()
+    bench.feed(Entered(THROTTLED))
+    bench.run(PROMPT_S + LIMITS.holding_every_s - 1)
+    bench.feed(PromptsEnded(1))
+    bench.run(1)
+    assert bench.newest() == (Prompt.HOLDING,)
+
+
 def test_prompts_of_which_is_never_heard_that_they_were_sent_are_not_waited_for_forever() -> None:
     menu = KeypadMenu(EVERYTHING, has_number=True)
     menu.feed(Entered(FAILED), 0.0)
@@ -579,13 +588,14 @@ class Watched(Bench):
 
     def feed(self, *events: Event) -> None:
         for event in events:
-            if isinstance(event, RecordingFailed) and self.menu.stand is Stand.RECORDING:
+            was_recording = self.is_recording
+            if isinstance(event, RecordingFailed):
                 self.is_recording = False
-            if not self.is_recording:
+            if not was_recording:
                 self.longest_silence_s = max(self.longest_silence_s, self.now - self.heard_until)
             super().feed(event)
-            if self.is_recording:
-                self.heard_until = self.now
+            if was_recording or self.is_recording:
+                self.heard_until = max(self.heard_until, self.now)
 
 
 @given(menu=MENUS, has_number=st.booleans(), cause=st.sampled_from([FAILED, THROTTLED]), steps=STEPS)

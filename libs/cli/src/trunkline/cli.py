@@ -10,6 +10,7 @@ from trunkline.commands.doctor import doctor
 from trunkline.commands.drain import drain
 from trunkline.commands.flags import flags
 from trunkline.commands.handover import handover
+from trunkline.commands.messages import messages
 from trunkline.commands.ps import ps
 from trunkline.commands.up import up
 
@@ -20,5 +21,5 @@ def cli() -> None:
     """Run Trunkline on this machine, call it, look at it."""
 
 
-for command in (up, call, calls, ps, drain, handover, breaker, flags, demo, doctor):
+for command in (up, call, calls, ps, drain, handover, breaker, flags, messages, demo, doctor):
     cli.add_command(command)

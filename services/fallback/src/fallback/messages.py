@@ -129,7 +129,7 @@ class Recording:
         self._length += len(kept)
         self._unwritten += kept
         if len(self._unwritten) >= _WRITE_BYTES and self._work.done():
-            self._work = asyncio.create_task(self._append(), name=self._work.get_name())
+            self._work = asyncio.create_task(self._append(_WRITE_BYTES), name=self._work.get_name())
 
     async def keep(self) -> LeftMessage:
         """End it and make it a message, also if the call is cancelled meanwhile. Raises as `write` does."""
@@ -141,7 +141,7 @@ class Recording:
 
     async def _keep(self) -> LeftMessage:
         await self._work
-        await self._append()
+        await self._append(1)
         file = self._ended()
         try:
             message = await asyncio.to_thread(file.finish)
@@ -180,18 +180,19 @@ class Recording:
             self._failure = error
         except OSError as error:
             self._failure = _counted(error)
+        await self._append(_WRITE_BYTES)
 
-    async def _append(self) -> None:
-        if self._file is None or not self._unwritten:
-            return
-        audio = bytes(self._unwritten)
-        self._unwritten.clear()
-        try:
-            await asyncio.to_thread(self._file.append, audio)
-        except OSError as error:
-            self._failure = _counted(error)
-            self._file.close()
-            self._file = None
+    async def _append(self, at_least: int) -> None:
+        """Write until less than `at_least` bytes wait."""
+        while self._file is not None and len(self._unwritten) >= at_least:
+            audio = bytes(self._unwritten)
+            self._unwritten.clear()
+            try:
+                await asyncio.to_thread(self._file.append, audio)
+            except OSError as error:
+                self._failure = _counted(error)
+                self._file.close()
+                self._file = None
 
 
 # --- what blocks ----------------------------------------------------------------------------------------------------

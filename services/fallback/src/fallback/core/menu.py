@@ -61,6 +61,7 @@ class KeypadMenu:
         self._since = 0.0
         """When it last moved."""
         self._number = 0
+        self._is_sent = False
         self._heard_out_at = -math.inf
         """When what is being said will have been heard; as long as it is being sent, when to stop waiting for that."""
         self._repeats = 0
@@ -111,8 +112,8 @@ class KeypadMenu:
             case Pressed(digit):
                 return self._press(digit, now)
             case PromptsEnded(number, sounds_on_ms):
-                if number == self._number:
-                    self._heard_out_at = now + sounds_on_ms / 1_000
+                if number == self._number and not self._is_sent:
+                    self._is_sent, self._heard_out_at = True, now + sounds_on_ms / 1_000
                 return ()
             case CallerSpoke():
                 self._speech.began()
@@ -260,6 +261,7 @@ class KeypadMenu:
     def _say_on(self, move: Move, now: float, *names: Prompt) -> Commands:
         self._move(move, now)
         self._number += 1
+        self._is_sent = False
         self._heard_out_at = now + self._limits.sent_within_s
         return (Say(names, self._number),)
 

@@ -27,7 +27,7 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class PromptsEnded:
-    """The prompts of the `Say` with this number are sent; the caller hears them for so much longer."""
+    """The prompts of the `Say` with this number are sent; the caller hears them for so much longer. Counts once."""
 
     number: int
     sounds_on_ms: int = 0
