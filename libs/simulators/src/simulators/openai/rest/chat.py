@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.replies import Replies
 from simulators.openai.realtime.usage import of_context
@@ -13,7 +14,6 @@ from simulators.openai.rest.chat_answer import complete, pieces_of
 from simulators.openai.rest.chat_context import context_of
 from simulators.openai.rest.chat_request import check_chat
 from simulators.openai.rest.endpoint import read_json
-from simulators.openai.rest.models import EndpointName
 from simulators.openai.rest.record import Asked
 
 

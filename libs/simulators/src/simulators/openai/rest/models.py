@@ -1,15 +1,15 @@
 """Which model serves which endpoint."""
 
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from openai.types.audio.speech_model import SpeechModel
 from openai.types.audio_model import AudioModel
 from openai.types.shared.chat_model import ChatModel
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.rest.refusing import missing_model, no_model, wrong_endpoint
 from simulators.openai.script import Account
 
-EndpointName = Literal["chat", "transcription", "speech"]
 PATHS: Final[dict[EndpointName, str]] = {
     "chat": "/v1/chat/completions",
     "transcription": "/v1/audio/transcriptions",

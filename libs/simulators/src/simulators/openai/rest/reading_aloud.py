@@ -11,10 +11,11 @@ from simulators.people.pcmu import BYTES_PER_MS, FRAME_BYTES, SILENCE
 from simulators.people.recognition import Known
 from simulators.people.wording import pieces, wording
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_SENTENCE: Final = re.compile(r"\S.*?(?:[.!?…](?=\s)|[。！？]|\n|\Z)\s*", re.DOTALL)
+_ENDS: Final = (".", "!", "?", "…", "。", "！", "？")
 _PAUSE: Final = bytes([SILENCE]) * (120 * BYTES_PER_MS)
 _MIN_PART: Final = 3
-"""Pieces (words or characters) from which a part of a recording may stand for a sentence."""
+"""Pieces (words or characters) from which anything else than whole sentences of a recording may stand for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +34,46 @@ class Reader:
 
     def read(self, text: str) -> Spoken:
         """As few recordings as possible; sentences that none holds are tones."""
-        parts = list(self._parts([part.strip() for part in _SENTENCE.split(text) if part.strip()]))
+        parts = list(self._parts(text))
         names = tuple(name for _, name in parts if name is not None)
         return Spoken(_PAUSE.join(pcmu for pcmu, _ in parts), names)
 
-    def _parts(self, sentences: Sequence[str]) -> Iterator[tuple[bytes, str | None]]:
+    def _parts(self, text: str) -> Iterator[tuple[bytes, str | None]]:
+        """Audio, and the recording it is from."""
+        ends = [match.end() for match in _SENTENCE.finditer(text)]
         start = 0
-        while start < len(sentences):
-            end, part = self._longest(sentences, start)
-            yield part
+        while start < len(ends):
+            begin = ends[start - 1] if start else 0
+            for end in range(len(ends), start, -1):
+                part = self._recorded(text[begin : ends[end - 1]])
+                if part is not None or end == start + 1:
+                    break
+            yield part or (tone(text[begin : ends[start]]).pcmu, None)
             start = end
 
-    def _longest(self, sentences: Sequence[str], start: int) -> tuple[int, tuple[bytes, str | None]]:
-        """The most sentences from `start` on that one recording holds, and how they sound."""
-        for end in range(len(sentences), start, -1):
-            wanted = wording(" ".join(sentences[start:end]))
-            for known in self._known:
-                pcmu = _part(known, wanted)
-                if pcmu is not None:
-                    return end, (pcmu, known.recording.name)
-        return start + 1, (tone(sentences[start]).pcmu, None)
+    def _recorded(self, text: str) -> tuple[bytes, str] | None:
+        wanted = wording(text)
+        for known in self._known:
+            pcmu = _part(known, wanted)
+            if pcmu is not None:
+                return pcmu, known.recording.name
+        return None
 
 
 def _part(known: Known, wanted: Sequence[str]) -> bytes | None:
     """The recording, whole or in part, if it says this."""
     placed = [(index, piece) for index, piece in enumerate(pieces(known.recording.text)) if piece]
-    held = tuple(piece for _, piece in placed)
-    if not wanted or len(wanted) > len(held):
-        return None
-    if held == tuple(wanted):
+    held, count = [piece for _, piece in placed], len(wanted)
+    if held == list(wanted):
         return known.recording.pcmu
-    for at in range(len(held) - len(wanted) + 1):
-        if len(wanted) >= _MIN_PART and held[at : at + len(wanted)] == tuple(wanted):
-            first, end = known.frames_of(placed[at][0], placed[at + len(wanted) - 1][0] + 1)
-            return known.recording.pcmu[first * FRAME_BYTES : end * FRAME_BYTES]
+    for at in range(len(held) - count + 1) if wanted else ():
+        first, last = placed[at][0], placed[at + count - 1][0]
+        if held[at : at + count] == list(wanted) and (count >= _MIN_PART or _are_sentences(known, first, last)):
+            begin, end = known.frames_of(first, last + 1)
+            return known.recording.pcmu[begin * FRAME_BYTES : end * FRAME_BYTES]
     return None
+
+
+def _are_sentences(known: Known, first: int, last: int) -> bool:
+    """These pieces of the text begin with a sentence and end with one."""
+    return (first == 0 or known.pieces[first - 1].endswith(_ENDS)) and known.pieces[last].endswith(_ENDS)

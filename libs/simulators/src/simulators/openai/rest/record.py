@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
-from simulators.openai.rest.models import EndpointName
 
 MAX_ENTRIES: Final = 5000
 KEY_SUFFIX: Final = 6

@@ -8,12 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.usage import text_tokens
 from simulators.openai.realtime.world import World
 from simulators.openai.rest.answer import Answer, Piece, sse
 from simulators.openai.rest.endpoint import read_json
-from simulators.openai.rest.models import EndpointName
 from simulators.openai.rest.reading_aloud import Reader
 from simulators.openai.rest.record import Asked
 from simulators.openai.rest.speech_request import check_speech
