@@ -151,6 +151,16 @@ async def test_the_first_byte_comes_late(simulator: Simulator, endpoint: str) ->
     assert record["first_byte_monotonic_s"] - record["started_monotonic_s"] >= 0.4
 
 
+async def test_answers_can_be_later_each_time(simulator: Simulator) -> None:
+    await simulator.sim("POST", "faults", {"kind": "http_slow", "ms": 0, "growth_ms": 300})
+    async with client(simulator) as sdk:
+        for _ in range(3):
+            await ask(sdk, "chat")
+    waits = [r["first_byte_monotonic_s"] - r["started_monotonic_s"] for r in await simulator.requests()]
+    assert waits[1] >= 0.3
+    assert waits[2] >= 0.6
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_a_black_hole_never_answers(simulator: Simulator, endpoint: str) -> None:
     await simulator.sim("POST", "faults", {"kind": "http_black_hole"})
@@ -292,6 +302,15 @@ async def test_a_rate_limit_storm_throttles_requests_and_lets_sessions_open(simu
             with pytest.raises(openai.RateLimitError) as limited:
                 await ask(sdk, endpoint)
             assert limited.value.response.headers["retry-after"] == "9"
+
+
+async def test_an_outage_can_take_a_part_of_the_requests(simulator: Simulator) -> None:
+    await simulator.sim("POST", "faults", {"outage": "http", "share": 0.5})
+    async with client(simulator) as sdk:
+        for _ in range(2):
+            await ask(sdk, "speech")
+            with pytest.raises(openai.InternalServerError):
+                await ask(sdk, "speech")
 
 
 async def test_a_wrong_outage_is_refused(simulator: Simulator) -> None:

@@ -33,6 +33,10 @@ def book_of(*faults: dict[str, Any]) -> FaultBook:
     return FaultBook(FaultList.model_validate({"faults": list(faults)}).faults)
 
 
+def kinds_met(book: FaultBook, subject: HttpSubject) -> list[str]:
+    return [fault.kind for fault, _ in book.of_request(subject)]
+
+
 @pytest.mark.parametrize(
     ("target", "subject", "meets"),
     [
@@ -50,32 +54,50 @@ def book_of(*faults: dict[str, Any]) -> FaultBook:
 )
 def test_a_fault_meets_the_requests_it_names(target: dict[str, Any], subject: HttpSubject, meets: bool) -> None:
     book = book_of({"kind": "http_status", "target": target})
-    assert bool(list(book.of_request(subject))) == meets
+    assert bool(kinds_met(book, subject)) == meets
 
 
 def test_times_are_counted_over_all_requests() -> None:
     book = book_of({"kind": "http_status", "times": 2})
-    met = [bool(list(book.of_request(request(number, "speech")))) for number in range(1, 5)]
+    met = [bool(kinds_met(book, request(number, "speech"))) for number in range(1, 5)]
     assert met == [True, True, False, False]
 
 
 def test_a_request_meets_one_fault_of_a_kind_and_the_next_one_the_next() -> None:
     garbage = [{"kind": "http_garbage", "what": what, "times": 1} for what in ("html", "empty")]
     book = book_of(*garbage, {"kind": "http_cut", "times": 1})
-    met = [[fault.kind for fault in book.of_request(request(number))] for number in range(1, 4)]
+    met = [kinds_met(book, request(number)) for number in range(1, 4)]
     assert met == [["http_garbage", "http_cut"], ["http_garbage"], []]
+
+
+@pytest.mark.parametrize(
+    ("share", "met"),
+    [(1.0, "XXXXXXXXXX"), (0.5, ".X.X.X.X.X"), (0.25, "...X...X.."), (0.1, ".........X"), (0.7, ".XX.XX.XXX")],
+)
+def test_a_share_of_the_requests_is_met_evenly(share: float, met: str) -> None:
+    book = book_of({"kind": "http_status", "share": share, "target": {"endpoint": "chat"}})
+    seen: list[str] = []
+    for number in range(1, 11):
+        kinds_met(book, request(number, "speech"))
+        seen.append("X" if kinds_met(book, request(number)) else ".")
+    assert "".join(seen) == met
+
+
+def test_those_it_met_before_are_counted() -> None:
+    book = book_of({"kind": "http_slow", "ms": 100, "growth_ms": 50})
+    assert [meeting.met_before for _ in range(3) for meeting in book.of_request(request())] == [0, 1, 2]
 
 
 def test_clearing_ends_them() -> None:
     book = book_of({"kind": "http_status"}, {"kind": "http_slow", "ms": 5})
     assert book.clear() == 2
-    assert list(book.of_request(request())) == []
+    assert kinds_met(book, request()) == []
 
 
 def test_sessions_do_not_meet_them_and_requests_do_not_meet_sessions_faults() -> None:
     book = book_of({"kind": "http_status"}, {"kind": "http_black_hole"}, {"kind": "close"}, {"kind": "refuse_upgrade"})
     http, session = list(book)[:2], list(book)[2:]
-    assert [fault.kind for fault in book.of_request(request())] == ["http_status", "http_black_hole"]
+    assert kinds_met(book, request()) == ["http_status", "http_black_hole"]
     assert book.of_new_session(SESSION) == session[:1]
     assert book.handshake(SESSION) == session[1:]
     assert not any(meets_running(entry.fault, SESSION) for entry in http)
@@ -85,7 +107,7 @@ def test_sessions_do_not_meet_them_and_requests_do_not_meet_sessions_faults() ->
 @pytest.mark.parametrize("endpoint", ["chat", "transcription", "speech"])
 def test_garbage_meets_only_endpoints_that_can_answer_it(what: Garbage, endpoint: EndpointName) -> None:
     book = book_of({"kind": "http_garbage", "what": what, "times": 1})
-    assert bool(list(book.of_request(request(endpoint=endpoint)))) == (endpoint in GARBAGE_OF[what])
+    assert bool(kinds_met(book, request(endpoint=endpoint))) == (endpoint in GARBAGE_OF[what])
     assert next(iter(book)).is_live == (endpoint not in GARBAGE_OF[what])
 
 
@@ -107,7 +129,7 @@ def test_a_total_outage_meets_running_sessions_new_ones_and_requests() -> None:
         assert [meets_running(entry.fault, SESSION) for entry in book].count(True) == 1
         assert len(book.handshake(SESSION)) == 1
         assert book.of_new_session(SESSION) == []
-        assert len(list(book.of_request(request()))) == 1
+        assert len(kinds_met(book, request())) == 1
 
 
 def test_a_rate_limit_says_when_to_come_back() -> None:
@@ -124,6 +146,8 @@ def test_a_rate_limit_says_when_to_come_back() -> None:
         {"kind": "http_status", "target": {"sessions": "new"}},
         {"kind": "http_status", "target": {"endpoint": "images"}},
         {"kind": "http_slow"},
+        {"kind": "http_slow", "ms": 1, "share": 0},
+        {"outage": "http", "share": 1.1},
         {"kind": "http_cut", "after_chunks": -1},
         {"kind": "http_garbage", "what": "poem"},
         {"kind": "http_black_hole", "times": 0},

@@ -136,6 +136,12 @@ def test_several_sentences_take_as_few_recordings_as_they_can() -> None:
     assert words_in(spoken.pcmu) == f"{one.text} {other.text}"
 
 
+def test_no_recording_holds_more_sentences_than_are_looked_for_together() -> None:
+    for recording in load_all():
+        text = f"{recording.text.rstrip('.')}. Nobody said this."
+        assert reader().read(text).recordings == (recording.name,)
+
+
 @pytest.mark.parametrize("text", ["Nobody said this.", "…", "123", "!", "どなたも言っていない。"])
 def test_what_nobody_recorded_is_audible_all_the_same(text: str) -> None:
     spoken = reader().read(text)

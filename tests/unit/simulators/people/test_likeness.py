@@ -58,6 +58,11 @@ def test_every_recording_is_recognised_whole(recording: Recording, way: object) 
     assert heard.in_order
 
 
+def test_mu_law_is_heard_like_the_samples_it_means() -> None:
+    caller = load("caller-2")
+    assert likeness().recognise_pcmu(caller.pcmu) == likeness().recognise(samples(caller))
+
+
 def test_where_it_was_heard_is_told() -> None:
     caller = load("caller-2")
     (span,) = likeness().recognise([0] * 8000 + filtered(caller)).spans

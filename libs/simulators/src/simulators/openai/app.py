@@ -14,9 +14,9 @@ from simulators.openai.realtime.record import describe, marked, recognised
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.world import World
 from simulators.openai.rest.pipeline import Pipeline
-from simulators.openai.rest.transcription_request import MAX_FILE_BYTES
+from simulators.openai.rest.refusing import MAX_CONTENT_BYTES
 
-MAX_BODY_BYTES: Final = MAX_FILE_BYTES + 64 * 1024
+MAX_BODY_BYTES: Final = MAX_CONTENT_BYTES + 64 * 1024
 """The largest upload with the other fields of its form."""
 
 

@@ -57,6 +57,10 @@ class Likeness:
         """What is said in these samples at 8 kHz, which may begin anywhere."""
         return account(self.known, self._matches(_signs(samples)))
 
+    def recognise_pcmu(self, pcmu: bytes) -> Recognition:
+        """What is said in µ-law audio, as after a transcoding that the byte by byte `Recogniser` cannot follow."""
+        return account(self.known, self._matches(pcmu.translate(_SIGN_OF).decode()))
+
     def prepare(self) -> None:
         """Make the index now."""
         _ = self._index

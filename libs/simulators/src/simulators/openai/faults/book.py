@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from simulators.openai.faults.http_kinds import (
     GARBAGE_OF,
@@ -15,6 +15,8 @@ from simulators.openai.faults.kinds import BlackHole, ConnectDelay, Fault, Realt
 from simulators.openai.realtime.refusals import Json
 
 HANDSHAKE: Final = (RefuseUpgrade, ConnectDelay)
+_ROUNDING: Final = 1e-9
+"""So that ten tenths are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Entry:
     fault: Fault
     remaining: int | None
     met: int = 0
+    fitting: int = 0
+    """Requests it could have met, while it was live."""
     is_cleared: bool = False
 
     @property
@@ -61,9 +65,23 @@ class Entry:
             self.remaining -= 1
         return True
 
+    def use_in_turn(self, share: float) -> bool:
+        """Let it happen to this part of all that fit, evenly; False if this one is spared."""
+        if not self.is_live:
+            return False
+        self.fitting += 1
+        return int(self.fitting * share + _ROUNDING) > int((self.fitting - 1) * share + _ROUNDING) and self.use()
+
     def describe(self) -> Json:
         """For `GET /_sim/faults`."""
         return {"id": self.entry_id, "fault": self.fault.model_dump(), "remaining": self.remaining, "met": self.met}
+
+
+class HttpMeeting(NamedTuple):
+    """A fault that happens to a request, and how many it has met before."""
+
+    fault: HttpFault
+    met_before: int
 
 
 class FaultBook:
@@ -100,16 +118,16 @@ class FaultBook:
         """The faults a session that opens now carries with it."""
         return [entry for entry in self._meeting_new(subject) if not is_handshake(entry.fault)]
 
-    def of_request(self, subject: HttpSubject) -> Iterator[HttpFault]:
+    def of_request(self, subject: HttpSubject) -> Iterator[HttpMeeting]:
         """The faults that happen to this request now, the first of each kind; each is used by being taken."""
         taken: set[str] = set()
         for entry in self._entries:
             fault = entry.fault
             if not isinstance(fault, HTTP_FAULTS) or fault.kind in taken or not _meets(fault, subject):
                 continue
-            if entry.use():
+            if entry.use_in_turn(fault.share):
                 taken.add(fault.kind)
-                yield fault
+                yield HttpMeeting(fault, entry.met - 1)
 
     def _meeting_new(self, subject: Subject) -> Iterator[Entry]:
         return (

@@ -37,6 +37,8 @@ class _HttpFault(Strict):
     target: HttpTarget = HttpTarget()
     times: int | None = Field(None, ge=1)
     """So often in total; absent: without end. A client that tries again makes a request of its own."""
+    share: float = Field(1.0, gt=0, le=1)
+    """Of the requests it could meet it meets these, evenly: 0.25 is each fourth."""
 
 
 class HttpStatus(_HttpFault):
@@ -58,6 +60,8 @@ class HttpSlow(_HttpFault):
 
     kind: Literal["http_slow"]
     ms: int = Field(ge=0)
+    growth_ms: int = Field(0, ge=0)
+    """Each request it meets waits so much longer than the one before: an outage that creeps in."""
 
 
 class HttpBlackHole(_HttpFault):

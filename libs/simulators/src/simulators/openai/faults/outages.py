@@ -21,6 +21,8 @@ class Outage(Strict):
     """`refuse`: running sessions are closed, new ones and requests answered with 503; `black_hole`: silence."""
     retry_after_s: float = Field(20.0, ge=0)
     """Told with rate limits."""
+    share: float = Field(1.0, gt=0, le=1)
+    """Of the requests to the endpoints of a pipeline; speech sessions are all met."""
 
     def faults(self) -> list[Fault]:
         """What it is made of."""
@@ -37,13 +39,14 @@ def _realtime(outage: Outage) -> list[Fault]:
 
 
 def _http(outage: Outage) -> list[Fault]:
-    return [{"kind": "http_black_hole"} if outage.how == "black_hole" else {"kind": "http_status", "status": 503}]
+    kind = {"kind": "http_black_hole"} if outage.how == "black_hole" else {"kind": "http_status", "status": 503}
+    return [{**kind, "share": outage.share}]
 
 
 def _rate_limit(outage: Outage) -> list[Fault]:
     return [
         {"kind": "rate_limit", "reset_seconds": outage.retry_after_s},
-        {"kind": "http_status", "status": 429, "retry_after_s": outage.retry_after_s},
+        {"kind": "http_status", "status": 429, "retry_after_s": outage.retry_after_s, "share": outage.share},
     ]
 
 

@@ -30,7 +30,7 @@ class ChatEndpoint:
 
     async def answer(self, parameters: Json, asked: Asked) -> Answer:
         """Whole, or word by word."""
-        asked.asked = {name: parameters.get(name) for name in ("messages", "tools", "tool_choice", "stream")}
+        asked.asked = {name: value for name, value in parameters.items() if name != "model"}
         check_chat(parameters)
         context = context_of(parameters, self.world.recogniser.recordings)
         replies = Replies(self.world.script, self.world.voices)

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 from aiohttp import web
@@ -23,7 +23,16 @@ from simulators.openai.rest.answer import Answer
 from simulators.openai.rest.garbage import garbled
 from simulators.openai.rest.models import PATHS, check_model
 from simulators.openai.rest.record import Asked, RequestBook
-from simulators.openai.rest.refusing import ApiError, bad_key, no_json, no_key, of_fault, of_refusal, wrong_content_type
+from simulators.openai.rest.refusing import (
+    ApiError,
+    bad_key,
+    no_json,
+    no_key,
+    of_fault,
+    of_refusal,
+    too_large,
+    wrong_content_type,
+)
 from simulators.openai.rest.writing import write
 from simulators.openai.script import Account
 
@@ -93,11 +102,12 @@ class Door:
         """Let happen what happens before the answer; what is to happen to it."""
         cut: HttpCut | None = None
         garbage: HttpGarbage | None = None
-        for fault in self.faults.of_request(HttpSubject(asked.number, asked.endpoint, key, asked.model)):
+        subject = HttpSubject(asked.number, asked.endpoint, key, asked.model)
+        for fault, met_before in self.faults.of_request(subject):
             asked.faults.append(fault.kind)
             match fault:
-                case HttpSlow(ms=ms):
-                    await asyncio.sleep(ms / 1000)
+                case HttpSlow(ms=ms, growth_ms=growth_ms):
+                    await asyncio.sleep((ms + growth_ms * met_before) / 1000)
                 case HttpBlackHole():
                     await asyncio.Event().wait()
                 case HttpStatus():
@@ -106,6 +116,8 @@ class Door:
                     cut = fault
                 case HttpGarbage():
                     garbage = fault
+                case _:
+                    assert_never(fault)
         return cut, garbage
 
 
@@ -115,6 +127,8 @@ async def read_json(request: web.Request) -> Json:
         raise wrong_content_type(request.content_type, "application/json")
     try:
         body: Any = msgspec.json.decode(await request.read())
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large() from None
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise no_json() from None
     if not isinstance(body, dict):

@@ -23,7 +23,7 @@ MODELS: Final[dict[EndpointName, frozenset[str]]] = {
 """Those the SDK names; the script's `account.other_models` adds some to each."""
 _ALL: Final = frozenset[str]().union(*MODELS.values())
 _REASONING: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6")
-_ALWAYS_REASONING: Final = ("o1", "o3", "o4", "gpt-5-", "gpt-5-mini", "gpt-5-nano")
+_ALWAYS_REASONING: Final = ("o1", "o3", "o4", "gpt-5-")
 
 
 def check_model(endpoint: EndpointName, model: object, account: Account) -> None:

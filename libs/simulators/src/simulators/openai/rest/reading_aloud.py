@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from simulators.openai.voices import tone
 from simulators.people.likeness import Likeness
@@ -12,6 +12,8 @@ from simulators.people.recognition import Known
 from simulators.people.wording import pieces, wording
 
 _SENTENCE: Final = re.compile(r"\S.*?(?:[.!?…](?=\s)|[。！？]|\n|\Z)\s*", re.DOTALL)
+_MOST_SENTENCES: Final = 6
+"""No recording holds more."""
 _ENDS: Final = (".", "!", "?", "…", "。", "！", "？")
 _PAUSE: Final = bytes([SILENCE]) * (120 * BYTES_PER_MS)
 _MIN_PART: Final = 3
@@ -26,11 +28,18 @@ class Spoken:
     recordings: tuple[str, ...]
 
 
+class _Text(NamedTuple):
+    """A recording, and the pieces of its text that are heard, each with its place in the text."""
+
+    known: Known
+    placed: Sequence[tuple[int, str]]
+
+
 class Reader:
     """Reads texts with the voices of the recordings."""
 
     def __init__(self, likeness: Likeness) -> None:
-        self._known = likeness.known
+        self._texts = [_Text(known, [*_placed(known)]) for known in likeness.known]
 
     def read(self, text: str) -> Spoken:
         """As few recordings as possible; sentences that none holds are tones."""
@@ -44,7 +53,7 @@ class Reader:
         start = 0
         while start < len(ends):
             begin = ends[start - 1] if start else 0
-            for end in range(len(ends), start, -1):
+            for end in range(min(len(ends), start + _MOST_SENTENCES), start, -1):
                 part = self._recorded(text[begin : ends[end - 1]])
                 if part is not None or end == start + 1:
                     break
@@ -53,22 +62,26 @@ class Reader:
 
     def _recorded(self, text: str) -> tuple[bytes, str] | None:
         wanted = wording(text)
-        for known in self._known:
-            pcmu = _part(known, wanted)
+        for held in self._texts:
+            pcmu = _part(held, wanted) if wanted else None
             if pcmu is not None:
-                return pcmu, known.recording.name
+                return pcmu, held.known.recording.name
         return None
 
 
-def _part(known: Known, wanted: Sequence[str]) -> bytes | None:
+def _placed(known: Known) -> Iterator[tuple[int, str]]:
+    return ((index, piece) for index, piece in enumerate(pieces(known.recording.text)) if piece)
+
+
+def _part(text: _Text, wanted: tuple[str, ...]) -> bytes | None:
     """The recording, whole or in part, if it says this."""
-    placed = [(index, piece) for index, piece in enumerate(pieces(known.recording.text)) if piece]
-    held, count = [piece for _, piece in placed], len(wanted)
-    if held == list(wanted):
+    known, count = text.known, len(wanted)
+    held = tuple(piece for _, piece in text.placed)
+    if held == wanted:
         return known.recording.pcmu
-    for at in range(len(held) - count + 1) if wanted else ():
-        first, last = placed[at][0], placed[at + count - 1][0]
-        if held[at : at + count] == list(wanted) and (count >= _MIN_PART or _are_sentences(known, first, last)):
+    for at in range(len(held) - count + 1):
+        first, last = text.placed[at][0], text.placed[at + count - 1][0]
+        if held[at : at + count] == wanted and (count >= _MIN_PART or _are_sentences(known, first, last)):
             begin, end = known.frames_of(first, last + 1)
             return known.recording.pcmu[begin * FRAME_BYTES : end * FRAME_BYTES]
     return None

@@ -36,8 +36,7 @@ class Asked:
     faults: list[str] = field(default_factory=list)
     """Kinds of the faults it met."""
     asked: Json = field(default_factory=dict)
-    """Chat: messages, tools and whether streamed; transcription: file, language, prompt and the like; speech: input,
-    voice, format."""
+    """The parameters, but for the model; of an uploaded file its name, size, rate and duration."""
     answered: Json = field(default_factory=dict)
     """Chat: text, tool_calls, finish_reason; transcription: text and spans; speech: recordings, audio_ms, mark."""
 

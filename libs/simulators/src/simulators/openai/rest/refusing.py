@@ -8,6 +8,7 @@ from aiohttp import web
 from simulators.openai.faults.http_kinds import HttpStatus
 from simulators.openai.realtime.refusals import Json, Refusal
 
+MAX_CONTENT_BYTES: Final = 25 * 1024 * 1024
 _OF_STATUS: Final[Mapping[int, tuple[str, str | None, str]]] = {
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
     404: ("invalid_request_error", "model_not_found", "The model does not exist or you do not have access to it."),
@@ -94,6 +95,11 @@ def missing_model() -> ApiError:
 def no_json() -> ApiError:
     """A body that is no JSON object."""
     return ApiError(400, "We could not parse the JSON body of your request. The API expects a JSON payload.")
+
+
+def too_large() -> ApiError:
+    """A body beyond the limit."""
+    return ApiError(413, f"Maximum content size limit ({MAX_CONTENT_BYTES}) exceeded", code="request_too_large")
 
 
 def wrong_content_type(given: str, wanted: str) -> ApiError:

@@ -44,7 +44,7 @@ class SpeechEndpoint:
 
     async def answer(self, parameters: Json, asked: Asked) -> Answer:
         """Audio in chunks, or as server-sent events."""
-        asked.asked = {name: parameters.get(name) for name in ("input", "voice", "response_format", "instructions")}
+        asked.asked = {name: value for name, value in parameters.items() if name != "model"}
         check_speech(parameters)
         spoken = self.reader.read(parameters["input"])
         asked.answered = {"recordings": list(spoken.recordings), "audio_ms": len(spoken.pcmu) // BYTES_PER_MS}

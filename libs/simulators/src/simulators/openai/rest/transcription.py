@@ -15,8 +15,8 @@ from simulators.openai.realtime.world import World
 from simulators.openai.rest.answer import Answer, Piece, json_answer, sse
 from simulators.openai.rest.chat_answer import split
 from simulators.openai.rest.record import Asked
-from simulators.openai.rest.refusing import ApiError, wrong_content_type
-from simulators.openai.rest.transcription_request import MAX_FILE_BYTES, check_transcription, form_of, sound_in
+from simulators.openai.rest.refusing import ApiError, too_large, wrong_content_type
+from simulators.openai.rest.transcription_request import check_transcription, form_of, sound_in
 from simulators.people.likeness import Likeness
 from simulators.people.recognition import Recognition, Span
 from simulators.people.resampling import to_phone_rate
@@ -41,8 +41,7 @@ class TranscriptionEndpoint:
         try:
             posted = await request.post()
         except web.HTTPRequestEntityTooLarge:
-            message = f"Maximum content size limit ({MAX_FILE_BYTES}) exceeded"
-            raise ApiError(413, message, code="request_too_large") from None
+            raise too_large() from None
         except (ValueError, LookupError, HttpProcessingError):
             raise ApiError(400, "We could not parse the multipart form of your request.") from None
         return form_of((name, _plain(value)) for name, value in posted.items())

@@ -20,7 +20,6 @@ from simulators.openai.rest.refusing import ApiError, invalid, not_simulated, ou
 from simulators.people.resampling import PHONE_RATE_HZ
 from simulators.people.wav import Sound, read_sound
 
-MAX_FILE_BYTES: Final = 25 * 1024 * 1024
 MIN_DURATION_S: Final = 0.1
 _EXTENSIONS: Final = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
