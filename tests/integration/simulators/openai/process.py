@@ -1,5 +1,6 @@
 """The simulator as a process of its own, and a plain HTTP client for its `/_sim`."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -37,6 +38,15 @@ class Simulator:
             assert answer.status == status, await answer.text()
             return await answer.json() if answer.content_type == "application/json" else await answer.read()
 
+    async def requests(self, endpoint: str | None = None) -> list[dict[str, Any]]:
+        """What was asked of the endpoints of a pipeline, once all of it has ended."""
+        path = f"requests?endpoint={endpoint}" if endpoint else "requests"
+        async with asyncio.timeout(STOP_WITHIN_S):
+            while any(one["ended"] == "running" for one in await self.sim("GET", "requests")):
+                await asyncio.sleep(0.02)
+        asked: list[dict[str, Any]] = await self.sim("GET", path)
+        return asked
+
     async def sessions(self) -> list[dict[str, Any]]:
         """The record."""
         sessions: list[dict[str, Any]] = await self.sim("GET", "sessions")
@@ -44,9 +54,9 @@ class Simulator:
 
 
 @contextmanager
-def running(script: Path | None = None) -> Iterator[Simulator]:
+def running(script: Path | None = None, *more: str) -> Iterator[Simulator]:
     """Start it on a free port; it must end with code 0 at SIGTERM and have written nothing else."""
-    arguments = ["--script", str(script)] if script else []
+    arguments = [*(["--script", str(script)] if script else []), *more]
     process = subprocess.Popen(
         [sys.executable, "-m", "simulators.openai", "--port", "0", *arguments],
         stdout=subprocess.PIPE,

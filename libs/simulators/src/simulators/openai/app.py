@@ -14,9 +14,9 @@ from simulators.openai.realtime.record import describe, marked, recognised
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.world import World
 from simulators.openai.rest.pipeline import Pipeline
-from simulators.openai.rest.transcription_request import MAX_FILE_BYTES
+from simulators.openai.rest.refusing import MAX_CONTENT_BYTES
 
-MAX_BODY_BYTES: Final = MAX_FILE_BYTES + 64 * 1024
+MAX_BODY_BYTES: Final = MAX_CONTENT_BYTES + 64 * 1024
 """The largest upload with the other fields of its form."""
 
 
@@ -91,7 +91,7 @@ class Control:
         return web.json_response([entry.describe() for entry in self.realtime.faults])
 
     async def set_faults(self, request: web.Request) -> web.Response:
-        """Set one fault, or `{"faults": [...]}`; 422 names what is wrong."""
+        """Set one fault, `{"faults": [...]}` or an outage; 422 names what is wrong."""
         try:
             posted = FaultList.model_validate_json(await request.read())
         except ValidationError as error:
@@ -125,8 +125,9 @@ class Control:
 
 def make_app(world: World) -> web.Application:
     """The application with its faults as the script sets them."""
-    realtime = RealtimeEndpoint(world, FaultBook(world.script.faults))
-    pipeline = Pipeline(world)
+    faults = FaultBook(world.script.faults)
+    realtime = RealtimeEndpoint(world, faults)
+    pipeline = Pipeline(world, faults)
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(pipeline.prepare)
     app.add_routes([web.get("/v1/realtime", realtime.handle), *pipeline.routes()])

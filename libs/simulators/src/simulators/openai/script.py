@@ -56,7 +56,7 @@ class ToolCall(_Strict):
 
 
 class Timing(_Strict):
-    """How fast a reply comes. None: the script's `defaults`."""
+    """How fast a reply comes in speech sessions (in chat: `chat`). None: the script's `defaults`."""
 
     first_audio_ms: int | None = Field(None, ge=0)
     speed: float | None = Field(None, gt=0)

@@ -2,7 +2,7 @@
 
 What is compared is the sign of each sample at 8 kHz, 160 of them for a frame of 20 ms. Filters and quantisation flip
 few signs; of two frames of different speech about half differ. A filter may also leave the sound a part of a sample
-late, so each recording is known on three sampling grids.
+late, so each recording is known on two sampling grids.
 """
 
 from bisect import bisect_left
@@ -16,13 +16,14 @@ from simulators.people.pcmu import FRAME_BYTES, SAMPLES, is_audible
 from simulators.people.recognition import Known, Match, Recognition, Recording, account
 
 FRAME_SAMPLES: Final = FRAME_BYTES
-_GRIDS: Final = 3
+_SIGN_OF: Final = bytes(ord("1" if sample < 0 else "0") for sample in SAMPLES)
+_GRIDS: Final = 2
 _KEY_BITS: Final = 64
-_KEY_STEP: Final = 8
+_KEY_STEP: Final = 16
 """A key is kept for each so many samples of a recording."""
 _MIN_CHANGES: Final = 5
 """Sign changes of a key worth keeping: hums are alike."""
-_MAX_HOLDERS: Final = 6
+_MAX_HOLDERS: Final = 4
 _MIN_VOTES: Final = 3
 """Keys that must agree on where a recording begins before its frames are compared there."""
 _MOST_BEGINNINGS: Final = 100
@@ -46,7 +47,7 @@ class _Print:
 
 
 class Likeness:
-    """Knows recordings by their signs. Safe to share; the index is made at first use, which takes a while."""
+    """Knows recordings by their signs. Safe to share; call `prepare` first: the index takes a while to make."""
 
     def __init__(self, recordings: Iterable[Recording]) -> None:
         self.known = tuple(Known(recording, tuple(_audible(recording.pcmu))) for recording in recordings)
@@ -55,6 +56,10 @@ class Likeness:
     def recognise(self, samples: Sequence[int]) -> Recognition:
         """What is said in these samples at 8 kHz, which may begin anywhere."""
         return account(self.known, self._matches(_signs(samples)))
+
+    def recognise_pcmu(self, pcmu: bytes) -> Recognition:
+        """What is said in µ-law audio, as after a transcoding that the byte by byte `Recogniser` cannot follow."""
+        return account(self.known, self._matches(pcmu.translate(_SIGN_OF).decode()))
 
     def prepare(self) -> None:
         """Make the index now."""
@@ -114,9 +119,12 @@ class Likeness:
 
 def _print(number: int, known: Known, grid: int) -> _Print:
     """The recording as if sampled `grid` parts of a sample later, which a straight line tells well enough for signs."""
-    samples = [SAMPLES[byte] for byte in known.recording.pcmu]
-    pairs = zip(samples, [*samples[1:], 0], strict=True)
-    signs = _signs([(_GRIDS - grid) * sample + grid * following for sample, following in pairs])
+    pcmu = known.recording.pcmu
+    signs = pcmu.translate(_SIGN_OF).decode()
+    if grid:
+        samples = [SAMPLES[byte] for byte in pcmu]
+        pairs = zip(samples, [*samples[1:], 0], strict=True)
+        signs = _signs((_GRIDS - grid) * sample + grid * following for sample, following in pairs)
     frames = [(frame, int(signs[frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES], 2)) for frame in known.frames]
     return _Print(number, signs, frames)
 

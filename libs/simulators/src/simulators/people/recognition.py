@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from simulators.people.pcmu import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from simulators.people.watermark import unmarked
+from simulators.people.wording import parts
 
 _AGAIN_FRAMES: Final = 10
 """A recording that starts over within its first 200 ms may be a second telling of it …"""
@@ -108,8 +109,7 @@ class Known:
     @cached_property
     def pieces(self) -> tuple[str, ...]:
         """The text cut where a partly heard recording may be cut: words, or characters where words are not spaced."""
-        words = self.recording.text.split()
-        return tuple(words) if len(words) > 1 else tuple(self.recording.text)
+        return parts(self.recording.text)
 
     def text_between(self, first_frame: int, last_frame: int) -> str:
         """The part of the text whose pieces, spread evenly over the speech, have their middle in the heard frames."""

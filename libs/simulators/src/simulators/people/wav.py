@@ -14,6 +14,8 @@ _FORMAT_PCM = 1
 _FORMAT_MULAW = 7
 _UNTIL_THE_END: Final = 0xFFFFFFFF
 """Size of a chunk whose end was not known when it was begun, as in audio that is streamed."""
+WAV_HEADER_BYTES: Final = 44
+"""Length of what `streamed_header` makes."""
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 

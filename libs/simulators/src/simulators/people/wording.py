@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 
-def pieces(text: str) -> list[str]:
-    """The words of a text, or its characters where words are not spaced. What is only punctuation becomes ""."""
+def parts(text: str) -> tuple[str, ...]:
+    """The words of a text, or its characters where words are not spaced."""
     words = text.split()
-    parts: Sequence[str] = words if len(words) > 1 else text.strip()
-    return ["".join(filter(str.isalnum, part)).casefold() for part in parts]
+    return tuple(words) if len(words) > 1 or text.isascii() else tuple(text.strip())
+
+
+def pieces(text: str) -> list[str]:
+    """The parts without case and punctuation; one that is only punctuation becomes ""."""
+    return ["".join(filter(str.isalnum, part)).casefold() for part in parts(text)]
 
 
 def wording(text: str) -> tuple[str, ...]:

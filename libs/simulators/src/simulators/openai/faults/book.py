@@ -1,18 +1,27 @@
-"""The faults that are set now, and which session meets which."""
+"""The faults that are set now, and which session or request meets which."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from simulators.openai.faults.kinds import BlackHole, ConnectDelay, Fault, RefuseUpgrade, SessionFault
+from simulators.openai.faults.http_kinds import (
+    GARBAGE_OF,
+    HTTP_FAULTS,
+    EndpointName,
+    HttpFault,
+    HttpGarbage,
+)
+from simulators.openai.faults.kinds import BlackHole, ConnectDelay, Fault, RealtimeFault, RefuseUpgrade
 from simulators.openai.realtime.refusals import Json
 
 HANDSHAKE: Final = (RefuseUpgrade, ConnectDelay)
+_ROUNDING: Final = 1e-9
+"""So that ten tenths are one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What faults are matched against."""
+    """A session that faults are matched against."""
 
     number: int
     session_id: str
@@ -20,14 +29,26 @@ class Subject:
     model: str
 
 
+@dataclass(frozen=True, slots=True)
+class HttpSubject:
+    """A request that faults are matched against; `number` counts those of its endpoint."""
+
+    number: int
+    endpoint: EndpointName
+    key: str
+    model: str
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One fault that was set; shared by every session it meets, so that `times` counts over all of them."""
+    """One fault that was set; shared by all it meets, so that `times` counts over all of them."""
 
     entry_id: int
     fault: Fault
     remaining: int | None
     met: int = 0
+    fitting: int = 0
+    """Requests it could have met, while it was live."""
     is_cleared: bool = False
 
     @property
@@ -44,9 +65,23 @@ class Entry:
             self.remaining -= 1
         return True
 
+    def use_in_turn(self, share: float) -> bool:
+        """Let it happen to this part of all that fit, evenly; False if this one is spared."""
+        if not self.is_live:
+            return False
+        self.fitting += 1
+        return int(self.fitting * share + _ROUNDING) > int((self.fitting - 1) * share + _ROUNDING) and self.use()
+
     def describe(self) -> Json:
         """For `GET /_sim/faults`."""
         return {"id": self.entry_id, "fault": self.fault.model_dump(), "remaining": self.remaining, "met": self.met}
+
+
+class HttpMeeting(NamedTuple):
+    """A fault that happens to a request, and how many it has met before."""
+
+    fault: HttpFault
+    met_before: int
 
 
 class FaultBook:
@@ -83,17 +118,33 @@ class FaultBook:
         """The faults a session that opens now carries with it."""
         return [entry for entry in self._meeting_new(subject) if not is_handshake(entry.fault)]
 
+    def of_request(self, subject: HttpSubject) -> Iterator[HttpMeeting]:
+        """The faults that happen to this request now, the first of each kind; each is used by being taken."""
+        taken: set[str] = set()
+        for entry in self._entries:
+            fault = entry.fault
+            if not isinstance(fault, HTTP_FAULTS) or fault.kind in taken or not _meets(fault, subject):
+                continue
+            if entry.use_in_turn(fault.share):
+                taken.add(fault.kind)
+                yield HttpMeeting(fault, entry.met - 1)
+
     def _meeting_new(self, subject: Subject) -> Iterator[Entry]:
         return (
             entry
             for entry in self._entries
-            if entry.is_live and entry.fault.target.sessions != "running" and _fits(entry.fault, subject)
+            if entry.is_live
+            and not isinstance(entry.fault, HTTP_FAULTS)
+            and entry.fault.target.sessions != "running"
+            and _fits(entry.fault, subject)
         )
 
 
 def meets_running(fault: Fault, subject: Subject) -> bool:
     """Whether a fault set now also meets this session that is open already."""
-    return not is_handshake(fault) and fault.target.sessions != "new" and _fits(fault, subject)
+    if isinstance(fault, HTTP_FAULTS) or is_handshake(fault):
+        return False
+    return fault.target.sessions != "new" and _fits(fault, subject)
 
 
 def is_handshake(fault: Fault) -> bool:
@@ -101,7 +152,18 @@ def is_handshake(fault: Fault) -> bool:
     return isinstance(fault, HANDSHAKE) or (isinstance(fault, BlackHole) and fault.stage == "handshake")
 
 
-def _fits(fault: SessionFault | Fault, subject: Subject) -> bool:
+def _meets(fault: HttpFault, subject: HttpSubject) -> bool:
+    target = fault.target
+    return (
+        target.endpoint in ("any", subject.endpoint)
+        and (not target.numbers or subject.number in target.numbers)
+        and target.key in (None, subject.key)
+        and target.model in (None, subject.model)
+        and (not isinstance(fault, HttpGarbage) or subject.endpoint in GARBAGE_OF[fault.what])
+    )
+
+
+def _fits(fault: RealtimeFault, subject: Subject) -> bool:
     target = fault.target
     return (
         (not target.numbers or subject.number in target.numbers)

@@ -2,16 +2,16 @@
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from simulators.openai.faults.http_kinds import HttpFault
+from simulators.openai.faults.outages import Outage
+from simulators.openai.faults.strict import Strict
 
 MAX_REASON_BYTES: Final = 123
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Target(_Strict):
+class Target(Strict):
     """Which sessions a fault meets; all that is given must hold."""
 
     sessions: Literal["all", "running", "new"] = "all"
@@ -24,7 +24,7 @@ class Target(_Strict):
     session_id: str | None = None
 
 
-class At(_Strict):
+class At(Strict):
     """When it happens, counted from the session's start (or, for a running session, from the posting)."""
 
     after_s: float = Field(0.0, ge=0)
@@ -32,7 +32,7 @@ class At(_Strict):
     """Responses that ended."""
 
 
-class _Fault(_Strict):
+class _Fault(Strict):
     target: Target = Target()
     times: int | None = Field(None, ge=1)
     """So often in total, over all sessions; absent: without end."""
@@ -126,15 +126,18 @@ SessionFault: TypeAlias = (
     CloseSession | BlackHole | GarbageEvent | SlowFirstAudio | FailedResponse | RateLimit | NoResponse | SessionCap
 )
 HandshakeFault: TypeAlias = RefuseUpgrade | ConnectDelay
-Fault = Annotated[SessionFault | HandshakeFault, Field(discriminator="kind")]
+RealtimeFault: TypeAlias = SessionFault | HandshakeFault
+Fault = Annotated[RealtimeFault | HttpFault, Field(discriminator="kind")]
 
 
-class FaultList(_Strict):
-    """What may be posted: one fault, or `{"faults": [...]}`."""
+class FaultList(Strict):
+    """What may be posted: one fault, `{"faults": [...]}`, or an outage, which is several (`faults/outages.py`)."""
 
     faults: tuple[Fault, ...]
 
     @model_validator(mode="before")
     @classmethod
-    def _single(cls, value: object) -> object:
+    def _spelt_out(cls, value: object) -> object:
+        if isinstance(value, dict) and "outage" in value:
+            return {"faults": Outage.model_validate(value).faults()}
         return {"faults": [value]} if isinstance(value, dict) and "kind" in value else value

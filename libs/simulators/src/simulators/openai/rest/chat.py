@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.replies import Replies
 from simulators.openai.realtime.usage import of_context
@@ -13,7 +14,6 @@ from simulators.openai.rest.chat_answer import complete, pieces_of
 from simulators.openai.rest.chat_context import context_of
 from simulators.openai.rest.chat_request import check_chat
 from simulators.openai.rest.endpoint import read_json
-from simulators.openai.rest.models import EndpointName
 from simulators.openai.rest.record import Asked
 
 
@@ -30,7 +30,7 @@ class ChatEndpoint:
 
     async def answer(self, parameters: Json, asked: Asked) -> Answer:
         """Whole, or word by word."""
-        asked.asked = {name: parameters.get(name) for name in ("messages", "tools", "tool_choice", "stream")}
+        asked.asked = {name: value for name, value in parameters.items() if name != "model"}
         check_chat(parameters)
         context = context_of(parameters, self.world.recogniser.recordings)
         replies = Replies(self.world.script, self.world.voices)

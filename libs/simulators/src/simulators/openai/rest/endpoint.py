@@ -1,18 +1,39 @@
 """One request from its headers to its last byte: who may ask, what is recorded, how the answer is written."""
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 from aiohttp import web
 
+from simulators.openai.faults.book import FaultBook, HttpSubject
+from simulators.openai.faults.http_kinds import (
+    EndpointName,
+    HttpBlackHole,
+    HttpCut,
+    HttpGarbage,
+    HttpSlow,
+    HttpStatus,
+)
 from simulators.openai.realtime.refusals import Json, Refusal
 from simulators.openai.rest.answer import Answer
-from simulators.openai.rest.models import PATHS, EndpointName, check_model
+from simulators.openai.rest.garbage import garbled
+from simulators.openai.rest.models import PATHS, check_model
 from simulators.openai.rest.record import Asked, RequestBook
-from simulators.openai.rest.refusing import ApiError, bad_key, no_json, no_key, of_refusal, wrong_content_type
+from simulators.openai.rest.refusing import (
+    ApiError,
+    bad_key,
+    no_json,
+    no_key,
+    of_fault,
+    of_refusal,
+    too_large,
+    wrong_content_type,
+)
+from simulators.openai.rest.writing import write
 from simulators.openai.script import Account
 
 _BEARER: Final = "Bearer "
@@ -38,6 +59,7 @@ class Door:
     endpoint: Endpoint
     account: Account
     book: RequestBook
+    faults: FaultBook
 
     def route(self) -> web.RouteDef:
         """Where it is reached."""
@@ -49,7 +71,7 @@ class Door:
         asked = self.book.begin(self.endpoint.name, f"req_{secrets.token_hex(16)}", key)
         try:
             response = await self._serve(request, key, asked)
-            asked.ended = "completed"
+            asked.ended = "completed" if asked.ended == "running" else asked.ended
             return response
         except ApiError as error:
             asked.status, asked.error_code, asked.message = error.status, error.code, error.message
@@ -66,6 +88,7 @@ class Door:
         parameters = await self.endpoint.read(request)
         model = parameters.get("model")
         asked.model = model if isinstance(model, str) else ""
+        cut, garbage = await self._meet_faults(key, asked)
         if key in self.account.bad_keys:
             raise bad_key(key)
         check_model(self.endpoint.name, model, self.account)
@@ -73,25 +96,29 @@ class Door:
             answer = await self.endpoint.answer(parameters, asked)
         except Refusal as refusal:
             raise of_refusal(refusal) from None
-        return await _write(request, answer, asked)
+        return await write(request, garbled(garbage.what, answer) if garbage else answer, asked, cut)
 
-
-async def _write(request: web.Request, answer: Answer, asked: Asked) -> web.StreamResponse:
-    """Headers go out with the first piece, as the API sends them when it has something to say."""
-    headers = {"Content-Type": answer.content_type, "x-request-id": asked.request_id}
-    response = web.StreamResponse(headers=headers)
-    if answer.is_stream:
-        response.enable_chunked_encoding()
-    async for data in answer.timed():
-        if not response.prepared:
-            if not answer.is_stream:
-                response.content_length = len(data)
-            await response.prepare(request)
-            asked.status, asked.first_byte_monotonic_s = 200, time.monotonic()
-        await response.write(data)
-        asked.sent_bytes += len(data)
-    await response.write_eof()
-    return response
+    async def _meet_faults(self, key: str, asked: Asked) -> tuple[HttpCut | None, HttpGarbage | None]:
+        """Let happen what happens before the answer; what is to happen to it."""
+        cut: HttpCut | None = None
+        garbage: HttpGarbage | None = None
+        subject = HttpSubject(asked.number, asked.endpoint, key, asked.model)
+        for fault, met_before in self.faults.of_request(subject):
+            asked.faults.append(fault.kind)
+            match fault:
+                case HttpSlow(ms=ms, growth_ms=growth_ms):
+                    await asyncio.sleep((ms + growth_ms * met_before) / 1000)
+                case HttpBlackHole():
+                    await asyncio.Event().wait()
+                case HttpStatus():
+                    raise of_fault(fault)
+                case HttpCut():
+                    cut = fault
+                case HttpGarbage():
+                    garbage = fault
+                case _:
+                    assert_never(fault)
+        return cut, garbage
 
 
 async def read_json(request: web.Request) -> Json:
@@ -100,7 +127,9 @@ async def read_json(request: web.Request) -> Json:
         raise wrong_content_type(request.content_type, "application/json")
     try:
         body: Any = msgspec.json.decode(await request.read())
-    except msgspec.MsgspecError:
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large() from None
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise no_json() from None
     if not isinstance(body, dict):
         raise no_json()

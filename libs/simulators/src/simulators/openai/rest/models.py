@@ -1,15 +1,15 @@
 """Which model serves which endpoint."""
 
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from openai.types.audio.speech_model import SpeechModel
 from openai.types.audio_model import AudioModel
 from openai.types.shared.chat_model import ChatModel
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.rest.refusing import missing_model, no_model, wrong_endpoint
 from simulators.openai.script import Account
 
-EndpointName = Literal["chat", "transcription", "speech"]
 PATHS: Final[dict[EndpointName, str]] = {
     "chat": "/v1/chat/completions",
     "transcription": "/v1/audio/transcriptions",
@@ -23,7 +23,7 @@ MODELS: Final[dict[EndpointName, frozenset[str]]] = {
 """Those the SDK names; the script's `account.other_models` adds some to each."""
 _ALL: Final = frozenset[str]().union(*MODELS.values())
 _REASONING: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6")
-_ALWAYS_REASONING: Final = ("o1", "o3", "o4", "gpt-5-", "gpt-5-mini", "gpt-5-nano")
+_ALWAYS_REASONING: Final = ("o1", "o3", "o4", "gpt-5-")
 
 
 def check_model(endpoint: EndpointName, model: object, account: Account) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from simulators.openai.faults.book import FaultBook
 from simulators.openai.realtime.world import World
 from simulators.openai.rest.chat import ChatEndpoint
 from simulators.openai.rest.endpoint import Door
@@ -21,6 +22,7 @@ class Pipeline:
     """Chat, transcription and speech, and what was asked of them."""
 
     world: World
+    faults: FaultBook
     book: RequestBook = field(default_factory=RequestBook)
     _likeness: Likeness = field(init=False)
 
@@ -35,7 +37,7 @@ class Pipeline:
             TranscriptionEndpoint(world, likeness),
             SpeechEndpoint(world, Reader(likeness)),
         )
-        return [Door(endpoint, world.script.account, self.book).route() for endpoint in endpoints]
+        return [Door(endpoint, world.script.account, self.book, self.faults).route() for endpoint in endpoints]
 
     async def prepare(self, app: web.Application) -> AsyncIterator[None]:
         """Get ready to hear while the first requests come in, not when the first audio does."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
-from simulators.openai.rest.models import EndpointName
 
 MAX_ENTRIES: Final = 5000
 KEY_SUFFIX: Final = 6
@@ -36,8 +36,7 @@ class Asked:
     faults: list[str] = field(default_factory=list)
     """Kinds of the faults it met."""
     asked: Json = field(default_factory=dict)
-    """Chat: messages, tools and whether streamed; transcription: file, language, prompt and the like; speech: input,
-    voice, format."""
+    """The parameters, but for the model; of an uploaded file its name, size, rate and duration."""
     answered: Json = field(default_factory=dict)
     """Chat: text, tool_calls, finish_reason; transcription: text and spans; speech: recordings, audio_ms, mark."""
 

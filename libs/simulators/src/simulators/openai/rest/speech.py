@@ -8,12 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.usage import text_tokens
 from simulators.openai.realtime.world import World
 from simulators.openai.rest.answer import Answer, Piece, sse
 from simulators.openai.rest.endpoint import read_json
-from simulators.openai.rest.models import EndpointName
 from simulators.openai.rest.reading_aloud import Reader
 from simulators.openai.rest.record import Asked
 from simulators.openai.rest.speech_request import check_speech
@@ -44,7 +44,7 @@ class SpeechEndpoint:
 
     async def answer(self, parameters: Json, asked: Asked) -> Answer:
         """Audio in chunks, or as server-sent events."""
-        asked.asked = {name: parameters.get(name) for name in ("input", "voice", "response_format", "instructions")}
+        asked.asked = {name: value for name, value in parameters.items() if name != "model"}
         check_speech(parameters)
         spoken = self.reader.read(parameters["input"])
         asked.answered = {"recordings": list(spoken.recordings), "audio_ms": len(spoken.pcmu) // BYTES_PER_MS}

@@ -6,16 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
+from simulators.openai.faults.http_kinds import EndpointName
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.usage import transcription_usage
 from simulators.openai.realtime.world import World
 from simulators.openai.rest.answer import Answer, Piece, json_answer, sse
 from simulators.openai.rest.chat_answer import split
-from simulators.openai.rest.models import EndpointName
 from simulators.openai.rest.record import Asked
-from simulators.openai.rest.refusing import ApiError, invalid, wrong_content_type
-from simulators.openai.rest.transcription_request import MAX_FILE_BYTES, check_transcription, form_value, sound_in
+from simulators.openai.rest.refusing import ApiError, too_large, wrong_content_type
+from simulators.openai.rest.transcription_request import check_transcription, form_of, sound_in
 from simulators.people.likeness import Likeness
 from simulators.people.recognition import Recognition, Span
 from simulators.people.resampling import to_phone_rate
@@ -40,12 +41,10 @@ class TranscriptionEndpoint:
         try:
             posted = await request.post()
         except web.HTTPRequestEntityTooLarge:
-            message = f"Maximum content size limit ({MAX_FILE_BYTES}) exceeded"
-            raise ApiError(413, message, code="request_too_large") from None
-        except ValueError:
+            raise too_large() from None
+        except (ValueError, LookupError, HttpProcessingError):
             raise ApiError(400, "We could not parse the multipart form of your request.") from None
-        names = dict.fromkeys(posted)
-        return {name.removesuffix("[]"): form_value([_plain(v) for v in posted.getall(name)], name) for name in names}
+        return form_of((name, _plain(value)) for name, value in posted.items())
 
     async def answer(self, parameters: Json, asked: Asked) -> Answer:
         """The text in the form asked for."""
@@ -67,9 +66,7 @@ def _plain(value: Any) -> Any:
     """A field's text, or a file's name and content."""
     if isinstance(value, web.FileField):
         return value.filename, value.file.read()
-    if isinstance(value, bytes | bytearray):
-        raise invalid("file", "A file needs a name.")
-    return value
+    return value if isinstance(value, str) else bytes(value).decode(errors="replace")
 
 
 def _answer(form: Json, sound: Sound, heard: Recognition, after_s: float) -> Answer:

@@ -1,24 +1,39 @@
 """`POST /v1/audio/transcriptions`: what may be asked, and the sound in the file."""
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any, Final
 
 from openai.types.audio.transcription_create_params import TranscriptionCreateParamsNonStreaming
 
-from simulators.openai.realtime.refusals import Json, missing_parameter, unknown_parameter, unsupported_value
+from simulators.openai.realtime.refusals import (
+    Json,
+    invalid_type,
+    missing_parameter,
+    unknown_parameter,
+    unsupported_value,
+)
 from simulators.openai.realtime.shapes import field_names
+from simulators.openai.rest.models import MODELS
 from simulators.openai.rest.refusing import ApiError, invalid, not_simulated, out_of_range, unsupported_parameter
 from simulators.people.resampling import PHONE_RATE_HZ
 from simulators.people.wav import Sound, read_sound
 
-MAX_FILE_BYTES: Final = 25 * 1024 * 1024
 MIN_DURATION_S: Final = 0.1
 _EXTENSIONS: Final = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 _WHISPER: Final = "whisper-1"
 _DIARIZING: Final = "gpt-4o-transcribe-diarize"
 _ONLY_OF: Final = {"keywords": "gpt-transcribe", "languages": "gpt-transcribe", "timestamp_granularities": _WHISPER}
+_LISTS: Final = (
+    "include",
+    "keywords",
+    "known_speaker_names",
+    "known_speaker_references",
+    "languages",
+    "timestamp_granularities",
+)
 _NOT_SIMULATED: Final = ("include", "known_speaker_names", "known_speaker_references")
 _LANGUAGE: Final = re.compile(r"[a-z]{2}")
 _ENCODED: Final = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"\xff\xfb": "MP3", b"\x1a\x45\xdf\xa3": "WebM"}
@@ -32,10 +47,13 @@ def check_transcription(form: Json) -> None:
             raise unknown_parameter(name)
     if not isinstance(form.get("file"), tuple):
         raise missing_parameter("file")
+    for name, value in form.items():
+        if name != "file" and not all(isinstance(one, str) for one in (value if name in _LISTS else [value])):
+            raise invalid_type(name, "a string", value)
     model = form["model"]
     _check_format(form.get("response_format", "json"), model)
     for name, only in _ONLY_OF.items():
-        if name in form and model in (_WHISPER, "gpt-transcribe", _DIARIZING) and model != only:
+        if name in form and model in MODELS["transcription"] and model != only:
             raise unsupported_parameter(name, f"'{name}' is not supported with '{model}'.")
     if "prompt" in form and model == _DIARIZING:
         raise unsupported_parameter("prompt", f"'prompt' is not supported with '{model}'.")
@@ -105,10 +123,15 @@ def sound_in(file_name: str, data: bytes) -> Sound:
     return sound
 
 
-def form_value(values: list[Any], name: str) -> Any:
-    """One field of the form: lists for those that are sent as `name[]`. Raises `Refusal` for a field sent twice."""
-    if name.endswith("[]") or name in ("keywords", "languages"):
-        return values
-    if len(values) > 1:
-        raise invalid(name, f"'{name}' was sent {len(values)} times.")
-    return values[0]
+def form_of(fields: Iterable[tuple[str, Any]]) -> Json:
+    """The form as parameters; those that are lists come as `name[]`, or several times. Raises `ApiError`."""
+    form: Json = {}
+    for name, value in fields:
+        bare = name.removesuffix("[]")
+        if bare in _LISTS:
+            form.setdefault(bare, []).append(value)
+        elif name in form:
+            raise invalid(name, f"'{name}' was sent more than once.")
+        else:
+            form[name] = value
+    return form
