@@ -86,3 +86,14 @@ def test_many_calls_at_once_are_spread_over_all_that_have_room() -> None:
     chosen = Counter(fleet.choose() for _ in range(60))
     assert all(10 <= chosen[name] <= 20 for name in "abcd"), chosen
     assert chosen["busy"] == 0, chosen
+
+
+def test_a_pool_takes_calls_while_anybody_in_it_would_even_if_it_is_full() -> None:
+    fleet = fleet_of(beat("none", 0, 0), beat("draining", draining=True))
+    assert not fleet.takes_calls
+    fleet.feed(beat("full", 10, 10))
+    assert fleet.takes_calls
+    assert "full" in fleet
+    fleet.drop("full")
+    assert "full" not in fleet
+    assert not fleet.takes_calls
