@@ -96,13 +96,15 @@ class AttendedSpeech:
     provider = PROVIDER
     capabilities = CAPABILITIES
 
-    def __init__(self, offer: Offer, attendant: Attendant, shared: Facilities) -> None:
+    def __init__(self, offer: Offer, attendant: Attendant, shared: Facilities, on_close: Callable[[], None]) -> None:
+        """`on_close`: what the attendant hears with can be used for another call."""
         self.session_id = ids.new_id("attended")
         self.opened_at = time.monotonic()
         self._call_id = offer.call_id
         self._profile = offer.profile
         self._attendant = attendant
         self._shared = shared
+        self._on_close = on_close
         self._pipeline = shared.pipeline.for_profile(offer.profile.fallback) if shared.pipeline else None
         self._recorder = shared.new_recorder(offer, self._feed)
         self._work: dict[str, set[asyncio.Task[None]]] = {}
@@ -126,6 +128,8 @@ class AttendedSpeech:
 
     def send_audio(self, pcmu: bytes) -> bool:
         """Caller audio of any length. Never dropped: it is looked at here."""
+        if self._is_closed:
+            return False
         self._perform_all(self._attendant.hear(pcmu, time.monotonic()))
         return True
 
@@ -134,8 +138,11 @@ class AttendedSpeech:
         self._feed(Pressed(digits))
 
     def close(self) -> None:
-        """End it; no event follows."""
+        """End it; no event follows. Twice does no harm."""
+        if self._is_closed:
+            return
         self._is_closed = True
+        self._on_close()
         self._shared.stages.forget(self._feed)
         self._recorder.close()
         self._disarm()

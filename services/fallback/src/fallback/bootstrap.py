@@ -16,7 +16,7 @@ from fallback.homecoming import Homecoming
 from fallback.messages import Messages
 from fallback.opening import Opener, model_of
 from fallback.pipeline.clients import Clients
-from fallback.pipeline.detector import SpeechDetector
+from fallback.pipeline.detector import Detectors
 from fallback.pipeline.stages import Stages
 from fallback.probing import Prober
 from fallback.recorder import Keeping
@@ -46,11 +46,11 @@ def build(settings: FallbackSettings) -> TalkerService:
     batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
     outcomes = Outcomes(bus, replica_id, has_breaker=False)
     stages = Stages(StageHealth({stage: pipeline.names(stage.value) for stage in Stage} if pipeline else {}))
-    clients = Clients()
+    clients, detectors = Clients(), Detectors()
     messages = Messages(settings.fallback_messages, settings.fallback_messages_max_mb)
     messages.check()
     keeping = Keeping(messages, facts)
-    opener = Opener(Facilities(stages, clients, pipeline, keeping.recorder), prompts, SpeechDetector)
+    opener = Opener(Facilities(stages, clients, pipeline, keeping.recorder), prompts, detectors)
     around = Around(
         talker_id=replica_id,
         default_model=model_of(pipeline),
@@ -83,6 +83,7 @@ def build(settings: FallbackSettings) -> TalkerService:
             "breakers": Deciding(bus, replica_id, limits, facts, settings.nats_replicas),
             "homecoming": Homecoming(bus, lambda: switchboard),
             "probing": Prober(stages, clients, pipeline),
+            "detectors": detectors,
             "messages": keeping,
         },
         settings.fallback_drain_deadline_s,

@@ -1,7 +1,6 @@
 """Gets an attendant ready for an offered call: on the pipeline if that works, else in the menu."""
 
 import time
-from collections.abc import Callable
 
 from common import ids
 from common.messages.facts import LevelCause
@@ -10,19 +9,19 @@ from common.pipeline import Pipeline
 from common.prompts import Prompts
 from fallback.attended_speech import AttendedSpeech, Facilities
 from fallback.core.attendant import Attendant
-from fallback.core.hearing import Detector
 from fallback.core.ladder import Rung
 from fallback.core.prompt_voice import PromptVoice
+from fallback.pipeline.detector import Detectors
 from talker.port import Opened
 
 
 class Opener:
     """Opens at once: nothing is asked of anybody before the caller says something."""
 
-    def __init__(self, shared: Facilities, prompts: Prompts, new_detector: Callable[[], Detector]) -> None:
+    def __init__(self, shared: Facilities, prompts: Prompts, detectors: Detectors) -> None:
         self._shared = shared
         self._prompts = prompts
-        self._new_detector = new_detector
+        self._detectors = detectors
 
     async def open(self, offer: Offer, model: str) -> Opened:
         """`talker.port.OpenSpeech`. Raises `ConfigError` for an agent whose prompts are not recorded here."""
@@ -30,12 +29,13 @@ class Opener:
         profile = offer.profile
         fallback = profile.fallback
         prompts = self._prompts.of(fallback.prompts, profile.language, fallback.menu)
+        detector = await self._detectors.take()
         rung, cause = self._begins(offer)
         answers_by_itself = offer.reason is HandoverReason.START
         attendant = Attendant(
             profile,
             PromptVoice(prompts, ids.new_id),
-            self._new_detector(),
+            detector,
             ids.new_id,
             has_number=bool(offer.caller_number),
             answers_by_itself=answers_by_itself,
@@ -43,7 +43,7 @@ class Opener:
             cause=cause,
         )
         return Opened(
-            AttendedSpeech(offer, attendant, self._shared),
+            AttendedSpeech(offer, attendant, self._shared, lambda: self._detectors.give_back(detector)),
             model_of(self._shared.pipeline),
             answers_by_itself,
             is_warm=False,
