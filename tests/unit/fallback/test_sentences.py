@@ -95,7 +95,7 @@ TEXTS = st.lists(st.sampled_from(WORDS + MARKS) | st.text(max_size=9), max_size=
 
 @given(TEXTS, st.lists(st.integers(1, 40), min_size=1, max_size=9))
 def test_whatever_the_pieces_nothing_that_can_be_spoken_is_lost_doubled_or_moved(text: str, sizes: list[int]) -> None:
-    chunks, at = [], 0
+    chunks, at = list[str](), 0
     while at < len(text):
         size = sizes[len(chunks) % len(sizes)]
         chunks.append(text[at : at + size])

@@ -57,7 +57,8 @@ class Answer:
         self.usage = Usage()
         self.tools_due: set[str] = set()
         """Tool calls without a result yet."""
-        self._item_id = item_id
+        self.item_id = item_id
+        """Of what is written now."""
         self._open_item = ""
         self._splitting = Sentences()
         self._sentences: list[_Sentence] = []
@@ -87,11 +88,11 @@ class Answer:
 
     def expect_more(self, item_id: str) -> None:
         """The model will be asked again, after its tools. What it says then is an item of its own, after the tools."""
-        self._item_id = item_id
+        self.item_id = item_id
         self._is_written = False
 
     def _add(self, text: str) -> None:
-        self._sentences.append(_Sentence(text, self._item_id))
+        self._sentences.append(_Sentence(text, self.item_id))
 
     def hear(self, event: Sounded | SoundEnded) -> None:
         """Speech of a sentence, which may come before that of the one before it."""

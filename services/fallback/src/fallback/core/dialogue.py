@@ -242,6 +242,7 @@ class Dialogue:
 
     def _want(self, answer: Answer, tools: Sequence[ToolCall]) -> tuple[Command, ...]:
         """Have the tools run; the model is asked again when all have answered."""
+        self._memory.expect(answer.item_id)
         answer.expect_more(self._new_id("item"))
         wanted = tuple(self._wanted(answer, tools))
         asked = () if answer.tools_due else (self._ask(answer),)

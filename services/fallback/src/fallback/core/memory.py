@@ -65,6 +65,10 @@ class Memory:
         if after is not None:
             self._move_after(item_id, after)
 
+    def expect(self, item_id: str) -> None:
+        """The agent is going to say this item here, whatever comes meanwhile."""
+        self._items.setdefault(item_id, _Turn("agent"))
+
     def say(self, item_id: str, text: str) -> None:
         """The agent begins to say this, after whatever audio the item has."""
         turn = self._items.setdefault(item_id, _Turn("agent"))
