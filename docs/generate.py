@@ -10,7 +10,7 @@ from typing import Any
 from common.fsm import mermaid
 from common.messages.breaker import BreakerState
 from edge.core import seeking, suspicion
-from fallback.core import breaker, menu_table
+from fallback.core import breaker, ladder, menu_table
 from talker.core import floor, phase
 
 GENERATED = Path(__file__).parent / "generated"
@@ -56,6 +56,12 @@ MACHINES = (
         "The breaker of one provider and model",
         breaker.TABLE,
         BreakerState.CLOSED,
+    ),
+    Drawn(
+        "fallback.core.ladder.LADDER",
+        "What attends to a call that no realtime session can",
+        ladder.LADDER,
+        ladder.Rung.PIPELINE,
     ),
     Drawn(
         "fallback.core.menu_table.TABLE",

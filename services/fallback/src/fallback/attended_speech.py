@@ -126,6 +126,8 @@ class AttendedSpeech:
 
     def send_audio(self, pcmu: bytes) -> bool:
         """Caller audio of any length. Never dropped: it is looked at here."""
+        if self._is_closed:
+            return False
         self._perform_all(self._attendant.hear(pcmu, time.monotonic()))
         return True
 
@@ -134,7 +136,9 @@ class AttendedSpeech:
         self._feed(Pressed(digits))
 
     def close(self) -> None:
-        """End it; no event follows."""
+        """End it; no event follows. Twice does no harm."""
+        if self._is_closed:
+            return
         self._is_closed = True
         self._shared.stages.forget(self._feed)
         self._recorder.close()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fallback.core.sentences import Sentences
-from fallback.core.vocabulary import ChatEnded, ChatSaid, Sounded, SoundEnded, Speak, ToolCall
+from fallback.core.vocabulary import ChatEnded, ChatSaid, Sounded, SoundEnded, Speak
 from talker.port import Usage
 
 AHEAD: Final = 2
@@ -15,6 +15,7 @@ AHEAD: Final = 2
 @dataclass(slots=True)
 class _Sentence:
     text: str
+    item_id: str
     pieces: deque[bytes] = field(default_factory=deque)
     is_whole: bool = False
     is_begun: bool = False
@@ -24,6 +25,7 @@ class _Sentence:
 class Begin:
     """The agent begins to say this."""
 
+    item_id: str
     text: str
 
 
@@ -31,21 +33,33 @@ class Begin:
 class Sound:
     """The agent's voice, pcmu."""
 
+    item_id: str
     pcmu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """All of the item was said."""
+
+    item_id: str
 
 
 class Answer:
     """Feed it what the stages bring; it gives what can be heard now, in order, and what to make into speech next."""
 
-    def __init__(self, answer_id: str, item_id: str) -> None:
+    def __init__(self, answer_id: str, item_id: str, instructions: str = "") -> None:
         self.answer_id = answer_id
-        self.item_id = item_id
+        self.instructions = instructions
+        """In place of the agent's, for this answer; empty: the agent's."""
         self.has_sounded = False
         self.rounds = 0
         """How often the chat model was asked: once, and again after each round of tools."""
         self.usage = Usage()
         self.tools_due: set[str] = set()
         """Tool calls without a result yet."""
+        self.item_id = item_id
+        """Of what is written now."""
+        self._open_item = ""
         self._splitting = Sentences()
         self._sentences: list[_Sentence] = []
         self._heard = 0
@@ -56,22 +70,29 @@ class Answer:
 
     def say(self, text: str) -> None:
         """These very words, without a chat model."""
-        self._sentences.append(_Sentence(text))
+        self._add(text)
         self._is_written = True
 
     def write(self, said: ChatSaid) -> None:
         """More of what the model says."""
-        self._sentences += map(_Sentence, self._splitting.feed(said.text))
+        for sentence in self._splitting.feed(said.text):
+            self._add(sentence)
 
-    def written(self, ended: ChatEnded) -> tuple[ToolCall, ...]:
-        """The model has ended; the tools it waits for, if any."""
+    def written(self, ended: ChatEnded) -> None:
+        """The model has ended."""
         if rest := self._splitting.rest():
-            self._sentences.append(_Sentence(rest))
+            self._add(rest)
         if ended.usage is not None:
             self.usage = _sum(self.usage, ended.usage)
-        self.tools_due = {tool.tool_call_id for tool in ended.tools}
-        self._is_written = not ended.tools
-        return ended.tools
+        self._is_written = True
+
+    def expect_more(self, item_id: str) -> None:
+        """The model will be asked again, after its tools. What it says then is an item of its own, after the tools."""
+        self.item_id = item_id
+        self._is_written = False
+
+    def _add(self, text: str) -> None:
+        self._sentences.append(_Sentence(text, self.item_id))
 
     def hear(self, event: Sounded | SoundEnded) -> None:
         """Speech of a sentence, which may come before that of the one before it."""
@@ -91,21 +112,32 @@ class Answer:
         first, self._asked = self._asked, max(self._asked, last)
         return tuple(Speak(self.answer_id, at, self._sentences[at].text) for at in range(first, self._asked))
 
-    def to_hear(self) -> tuple[Begin | Sound, ...]:
+    def to_hear(self) -> tuple[Begin | Sound | Close, ...]:
         """What can be heard now."""
-        heard: list[Begin | Sound] = []
+        heard: list[Begin | Sound | Close] = []
         while self._heard < len(self._sentences):
             sentence = self._sentences[self._heard]
             if sentence.pieces and not sentence.is_begun:
                 sentence.is_begun = True
-                heard.append(Begin(f" {sentence.text}" if self._heard else sentence.text))
-            heard += map(Sound, sentence.pieces)
+                heard += self._begin(sentence)
+            heard += (Sound(sentence.item_id, pcmu) for pcmu in sentence.pieces)
             sentence.pieces.clear()
             if not sentence.is_whole:
                 break
             self._heard += 1
         self.has_sounded = self.has_sounded or bool(heard)
-        return tuple(heard)
+        return (*heard, *(self._close() if self.is_over else ()))
+
+    def _begin(self, sentence: _Sentence) -> tuple[Begin | Close, ...]:
+        if sentence.item_id == self._open_item:
+            return (Begin(sentence.item_id, f" {sentence.text}"),)
+        closed = self._close()
+        self._open_item = sentence.item_id
+        return (*closed, Begin(sentence.item_id, sentence.text))
+
+    def _close(self) -> tuple[Close, ...]:
+        item_id, self._open_item = self._open_item, ""
+        return (Close(item_id),) if item_id else ()
 
     @property
     def is_over(self) -> bool:

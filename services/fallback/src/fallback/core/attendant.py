@@ -88,12 +88,10 @@ class Attendant:
 
     def _heard(self, heard: CallerBegan | CallerEnded, now: float) -> Commands:
         if self.rung is Rung.MENU:
-            return self._desk.heard(heard, now)
-        return (
-            self._dialogue.caller_began(heard)
-            if isinstance(heard, CallerBegan)
-            else (self._dialogue.caller_ended(heard, now))
-        )
+            return (*self._desk.heard(heard, now), *self._climb_if_due(now))
+        if isinstance(heard, CallerBegan):
+            return self._dialogue.caller_began(heard)
+        return self._dialogue.caller_ended(heard, now)
 
     def feed(self, event: Event, now: float) -> Commands:
         """Everything to do about `event`, in order."""
@@ -116,11 +114,11 @@ class Attendant:
     def _told(self, command: SpeechCommand, now: float) -> Commands:
         if self.rung is Rung.PIPELINE:
             return self._dialogue.told(command, now)
-        if isinstance(command, Respond):
-            return self._desk.enter(self._cause, now)
-        told = self._dialogue.told(command, now)
-        is_settled = isinstance(command, Configure) and command.answers_by_itself
-        return (*told, *self._desk.enter(self._cause, now)) if is_settled else told
+        is_asked = isinstance(command, Respond) or (isinstance(command, Configure) and command.answers_by_itself)
+        if is_asked and self._is_menu_needless(now):
+            return (*self._climb(), *self._dialogue.told(command, now))
+        told = () if isinstance(command, Respond) else self._dialogue.told(command, now)
+        return (*told, *self._desk.enter(self._cause, now)) if is_asked else told
 
     def _tick(self, now: float) -> Commands:
         if self.rung is Rung.PIPELINE:
@@ -131,29 +129,40 @@ class Attendant:
     # --- up and down ----------------------------------------------------------------------------------------------
 
     def _failed(self, work_id: str, cause: LevelCause, now: float) -> Commands:
+        """A call that is still being told of what was said hears nothing before it knows."""
         if self.rung is Rung.MENU or not self._dialogue.is_about(work_id):
             return ()
         self._ladder.move(Step.DOWN)
-        self._cause, self._are_stages_up = cause, False
+        self._cause = cause
         self._menu_until = now + MENU_AT_LEAST_S
-        left = self._dialogue.leave()
-        return (*left, Emit(LevelChanged(self.rung.value, cause)), *self._desk.enter(cause, now))
+        left = self._dialogue.leave(self._hearing.ended_here_ms)
+        entered = self._desk.enter(cause, now) if self._dialogue.is_settled else ()
+        return (*left, Emit(LevelChanged(self.rung.value, cause)), *entered)
 
     def _stages_changed(self, event: StagesChanged, now: float) -> Commands:
         self._are_stages_up = event.are_up
         is_worse = self._cause is LevelCause.THROTTLED and not event.are_up and not event.is_throttled
-        if self.rung is Rung.MENU and is_worse and self._desk.has_begun:
+        if self.rung is Rung.MENU and is_worse:
             self._cause = LevelCause.STAGES_FAILED
-            return self._desk.enter(self._cause, now)
+            return self._desk.enter(self._cause, now) if self._desk.has_begun else ()
         return self._climb_if_due(now)
 
+    def _is_menu_needless(self, now: float) -> bool:
+        return self._are_stages_up and now >= self._menu_until and not self._desk.has_begun
+
     def _up_at(self) -> float:
+        """When the caller can be taken out of the menu; never while in the middle of something, or not yet in it."""
+        if self._hearing.is_speaking or not self._desk.has_begun:
+            return float("inf")
         return max(self._menu_until, self._desk.free_at())
 
     def _climb_if_due(self, now: float) -> Commands:
-        """Back to the dialogue, once the caller is not in the middle of something."""
+        """Back to the dialogue, which answers what is still open."""
         if self.rung is Rung.PIPELINE or not self._are_stages_up or now < self._up_at():
             return ()
+        left, resumed = self._desk.leave(now), self._voice.alone((Prompt.RESUMED,))
+        return (*left, *self._climb(), *resumed, *self._dialogue.resume(now))
+
+    def _climb(self) -> Commands:
         self._ladder.move(Step.UP)
-        left = self._desk.leave(now)
-        return (*left, Emit(LevelChanged(self.rung.value, LevelCause.RECOVERED)), *self._voice.alone((Prompt.RESUMED,)))
+        return (Emit(LevelChanged(self.rung.value, LevelCause.RECOVERED)),)

@@ -13,13 +13,18 @@ TURN_AT_MOST_MS: Final = 60_000
 """A turn that does not end is ended here: somebody has to answer, and no transcription takes more."""
 _RELEASE: Final = 0.15
 """A turn goes on below the threshold by so much: speech fades at the ends of words."""
+_QUIET: Final = 0.01
+"""Below this nobody speaks, whatever the threshold: else a low one would let no turn end."""
 _SILENCE_MS: Final = 600
 """What ends a turn for a profile that leaves it to the model's understanding, which there is none of here."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnBegan:
-    """The caller speaks. `audio_ms` counts the audio that was heard; it lies before the first sound by the lead-in."""
+    """The caller speaks. `audio_ms` counts the audio that was heard; it lies before the first sound by the lead-in.
+
+    So it is negative for who speaks at once: whoever adds the lead-in again finds the first sound.
+    """
 
     audio_ms: int
 
@@ -29,6 +34,8 @@ class TurnEnded:
     """The turn is over. `audio_ms` counts the audio that was heard, the closing silence included."""
 
     audio_ms: int
+    quiet_ms: int
+    """How long the caller has been silent by now."""
 
 
 Boundary: TypeAlias = TurnBegan | TurnEnded
@@ -40,6 +47,7 @@ class Endpointing:
     def __init__(self, detection: TurnDetection) -> None:
         is_timed = isinstance(detection, ServerVad)
         self._threshold = detection.threshold if isinstance(detection, ServerVad) else 0.5
+        self._release = max(_QUIET, self._threshold - _RELEASE)
         self._silence_ms = detection.silence_duration_ms if isinstance(detection, ServerVad) else _SILENCE_MS
         self.lead_in_ms = detection.prefix_padding_ms if isinstance(detection, ServerVad) else 0
         self._told_silence_ms = self._silence_ms if is_timed else 0
@@ -56,7 +64,7 @@ class Endpointing:
     @property
     def began_here_ms(self) -> int:
         """What `TurnBegan` would tell of a turn that begins now by other evidence, a key for example."""
-        return max(0, self._now_ms - self.lead_in_ms)
+        return self._now_ms - self.lead_in_ms
 
     @property
     def ended_here_ms(self) -> int:
@@ -74,11 +82,11 @@ class Endpointing:
             return None
         self._began_ms = self._now_ms - self._voiced_ms
         self._quiet_ms = 0
-        return TurnBegan(max(0, self._began_ms - self.lead_in_ms))
+        return TurnBegan(self._began_ms - self.lead_in_ms)
 
     def _follow(self, probability: float, began_ms: int) -> TurnEnded | None:
-        self._quiet_ms = self._quiet_ms + PIECE_MS if probability < self._threshold - _RELEASE else 0
+        self._quiet_ms = self._quiet_ms + PIECE_MS if probability < self._release else 0
         if self._quiet_ms < self._silence_ms and self._now_ms - began_ms < TURN_AT_MOST_MS:
             return None
         self._began_ms, self._voiced_ms = None, 0
-        return TurnEnded(self._now_ms - self._quiet_ms + self._told_silence_ms)
+        return TurnEnded(self._now_ms - self._quiet_ms + self._told_silence_ms, self._quiet_ms)

@@ -73,9 +73,13 @@ class Hearing:
         match self._endpointing.feed(self._detector(piece)):
             case TurnBegan(audio_ms):
                 return (CallerBegan(audio_ms),)
-            case TurnEnded(audio_ms):
-                turn, self._kept = bytes(self._kept), bytearray()
+            case TurnEnded(audio_ms, quiet_ms):
+                turn = bytes(self._kept)
+                self._keep_last(quiet_ms)  # a turn may follow at once
                 return (CallerEnded(audio_ms, turn),)
         if not self._endpointing.is_speaking:
-            del self._kept[: -_KEPT_BEFORE_MS * BYTES_PER_MS]
+            self._keep_last(_KEPT_BEFORE_MS)
         return ()
+
+    def _keep_last(self, ms: int) -> None:
+        del self._kept[: max(0, len(self._kept) - min(ms, _KEPT_BEFORE_MS) * BYTES_PER_MS)]

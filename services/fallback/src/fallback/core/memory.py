@@ -10,6 +10,8 @@ from common.pcmu import BYTES_PER_MS
 
 CHARACTERS_AT_MOST: Final = 48_000
 """Some 12,000 tokens, half an hour of talk. Older turns are left out of what the model is told."""
+OUTPUT_CHARACTERS_AT_MOST: Final = 16_000
+"""Of a tool's result: a longer one would push the caller's question out."""
 NO_RESULT: Final = '{"error": "the result of this call is not known; it may or may not have been carried out"}'
 
 Speaker: TypeAlias = Literal["caller", "agent", "system"]
@@ -33,6 +35,11 @@ class _Turn:
             return "".join(piece for _, piece in self.pieces)
         return heard_text(self.pieces, audio_ms, self.heard_ms)
 
+    @property
+    def is_said(self) -> bool:
+        """True if it is words of somebody on the telephone."""
+        return self.speaker != "system" and bool(self.text.strip())
+
 
 @dataclass(slots=True)
 class _Tool:
@@ -47,6 +54,8 @@ class Memory:
 
     def __init__(self) -> None:
         self._items: OrderedDict[str, _Turn | _Tool] = OrderedDict()
+        self._tool_items: dict[str, str] = {}
+        """Which tool call an item is of, or the result of."""
         self._unnamed = 0
 
     def add_turn(self, speaker: Speaker, text: str, item_id: str, after: str | None) -> None:
@@ -55,6 +64,10 @@ class Memory:
         self._items[item_id] = _Turn(speaker, [(0, text)])
         if after is not None:
             self._move_after(item_id, after)
+
+    def expect(self, item_id: str) -> None:
+        """The agent is going to say this item here, whatever comes meanwhile."""
+        self._items.setdefault(item_id, _Turn("agent"))
 
     def say(self, item_id: str, text: str) -> None:
         """The agent begins to say this, after whatever audio the item has."""
@@ -78,15 +91,24 @@ class Memory:
         """The caller heard nothing of it."""
         self._items.pop(item_id, None)
 
-    def call_tool(self, tool_call_id: str, name: str, arguments: str) -> None:
+    def call_tool(self, tool_call_id: str, name: str, arguments: str, item_id: str = "") -> None:
         """The agent asked for a tool."""
+        self._tool_items[item_id] = tool_call_id
         self._items[tool_call_id] = _Tool(tool_call_id, name, arguments)
 
-    def tool_answered(self, tool_call_id: str, output: str) -> None:
+    def tool_answered(self, tool_call_id: str, output: str, item_id: str = "") -> None:
         """What came of it."""
+        self._tool_items[item_id] = tool_call_id
         tool = self._items.get(tool_call_id)
         if isinstance(tool, _Tool):
             tool.output = output
+
+    @property
+    def has_question(self) -> bool:
+        """True if the newest that was said is the caller's, or what came of a tool: the agent has not answered it."""
+        said = (each for each in reversed(self._items.values()) if isinstance(each, _Tool) or each.is_said)
+        newest = next(said, None)
+        return isinstance(newest, _Tool) or (newest is not None and newest.speaker == "caller")
 
     def messages(self, instructions: str) -> tuple[ChatMessage, ...]:
         """The conversation for the model, the newest of it if it is long; `instructions` come first."""
@@ -107,7 +129,8 @@ class Memory:
 
     def _move_after(self, item_id: str, after: str) -> None:
         order = [each for each in self._items if each != item_id]
-        if after and after not in self._items:
+        after = after and self._tool_items.get(after, after)
+        if after and after not in order:
             return
         order.insert(order.index(after) + 1 if after else 0, item_id)
         for each in order:
@@ -123,4 +146,5 @@ def _messages(item: _Turn | _Tool) -> Iterator[ChatMessage]:
             function = {"name": name, "arguments": arguments}
             call = {"id": tool_call_id, "type": "function", "function": function}
             yield {"role": "assistant", "content": None, "tool_calls": [call]}
-            yield {"role": "tool", "tool_call_id": tool_call_id, "content": NO_RESULT if output is None else output}
+            told = NO_RESULT if output is None else output[:OUTPUT_CHARACTERS_AT_MOST]
+            yield {"role": "tool", "tool_call_id": tool_call_id, "content": told}

@@ -29,6 +29,12 @@ class PromptVoice:
             said.append(Emit(AgentAudio(response_id, item_id, recording.pcmu)))
         return (*said, Emit(AgentAudioEnded(response_id, item_id)))
 
+    def fill(self, name: Prompt, response_id: str) -> tuple[Command, ...]:
+        """A prompt that only fills the time: without words, for who takes the call over must not think it an answer."""
+        item_id = self._new_id("prompt")
+        sound = Emit(AgentAudio(response_id, item_id, self._prompts[name].pcmu))
+        return (sound, Emit(AgentAudioEnded(response_id, item_id)))
+
     def alone(self, names: Sequence[Prompt]) -> tuple[Command, ...]:
         """These prompts as a response of their own."""
         response_id = self._new_id("resp")

@@ -65,9 +65,15 @@ class StageHealth:
         self._standings[stage, name] = _Standing()
 
     def failed(self, stage: Stage, name: str, trouble: Trouble, now: float, wait_s: float | None = None) -> None:
-        """It did not. `wait_s`: how long it wants to be left alone, if it said."""
+        """It did not. `wait_s`: how long it wants to be left alone, if it said.
+
+        Many calls find out at the same time: only the first of them counts, and then each probe.
+        """
         standing = self._standings[stage, name]
+        is_known = standing.trouble is not None and not standing.is_probed
         standing.trouble = trouble
+        if is_known:
+            return
         standing.is_probed = False
         standing.failures += 1
         standing.probe_at = now + min(PROBE_AT_MOST_S, self._pause_s(standing, wait_s))

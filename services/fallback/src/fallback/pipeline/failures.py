@@ -44,7 +44,11 @@ def translated(stage: str) -> Iterator[None]:
         raise UpstreamRejected(f"the {stage} endpoint refuses us with {error.status_code}") from error
     except (openai.APIConnectionError, httpx2.HTTPError, httpx2.StreamError, OSError) as error:
         raise UpstreamUnavailable(f"the {stage} endpoint broke off: {type(error).__name__}") from error
-    except (openai.OpenAIError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except openai.APIResponseValidationError as error:
+        raise RemoteProtocolError(f"the {stage} endpoint answered nonsense: {type(error).__name__}") from error
+    except openai.APIError as error:
+        raise UpstreamUnavailable(f"the {stage} endpoint says in its stream that it failed") from error
+    except (openai.OpenAIError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         # What is no answer of the API fails anywhere in the SDK: in JSON, in models, in our own reading of it.
         raise RemoteProtocolError(f"the {stage} endpoint answered nonsense: {type(error).__name__}") from error
 

@@ -4,10 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Final, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from common import logs, metrics
-from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
+from common.errors import (
+    DeadlineExceeded,
+    RemoteProtocolError,
+    TrunklineError,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
 from common.pipeline import StageEndpoint
 from fallback.core.stage_health import StageHealth
 from fallback.core.vocabulary import Stage, StagesChanged
@@ -23,6 +29,8 @@ _QUICK_S: Final = 0.5
 _RETRY_AFTER_S: Final = 0.1
 _NEXT_WITHIN_S: Final = 4.0
 """Between two pieces of an answer."""
+_WHOLE_WITHIN_S: Final = 60.0
+"""An answer that drips has an end, too."""
 
 E = TypeVar("E", bound=StageEndpoint)
 E_contra = TypeVar("E_contra", bound=StageEndpoint, contravariant=True)
@@ -65,21 +73,21 @@ class Stages:
         self.health.asked(stage)
         until = time.monotonic() + TOTAL_S
         last: TrunklineError = UpstreamUnavailable(f"no {stage} endpoint works")
-        usable = self._usable(stage, endpoints)
-        tries = usable[:TRIES_AT_MOST]
+        tries = self._usable(stage, endpoints)[:TRIES_AT_MOST]
+        is_only = len(tries) == 1
         while tries and time.monotonic() < until:
-            endpoint = tries.pop(0)
-            started = time.monotonic()
+            endpoint, trial = tries.pop(0), _Trial(deliver)
             try:
-                await self.attempt(stage, endpoint, work, deliver)
+                await self._attempt(stage, endpoint, work, trial.deliver)
                 return
             except TrunklineError as error:
                 last = error
-            is_quick = time.monotonic() < started + _QUICK_S and last.retryable
-            if not tries and len(usable) == 1 and is_quick and self.health.may_retry(stage):
-                usable = [*usable, endpoint]
+            if is_only and trial.is_worth_another(last) and self.health.may_retry(stage):
+                is_only = False
                 tries.append(endpoint)
                 await asyncio.sleep(_RETRY_AFTER_S)
+            else:
+                self._failed(stage, endpoint, last)
         raise last
 
     def _usable(self, stage: Stage, endpoints: Sequence[E]) -> list[E]:
@@ -88,28 +96,33 @@ class Stages:
 
     async def attempt(self, stage: Stage, endpoint: E, work: Work[E, T], deliver: Callable[[T], None]) -> None:
         """One attempt at one endpoint, counted whatever comes of it. Raises a `TrunklineError`."""
-        started = time.monotonic()
+        try:
+            await self._attempt(stage, endpoint, work, deliver)
+        except TrunklineError as error:
+            self._failed(stage, endpoint, error)
+            raise
+
+    async def _attempt(self, stage: Stage, endpoint: E, work: Work[E, T], deliver: Callable[[T], None]) -> None:
         result = "cancelled"
         try:
-            await self._pieces(stage, endpoint, work, deliver, started)
+            await self._pieces(stage, endpoint, work, deliver)
             result = "ok"
-            self.health.worked(stage, endpoint.name)
         except TrunklineError as error:
             result = "garbage" if isinstance(error, RemoteProtocolError) else error.code
-            self._failed(stage, endpoint, error)
             raise
         finally:
             metrics.STAGE_ATTEMPTS.labels(stage, endpoint.name, result).inc()
-            self._tell()
+        self.health.worked(stage, endpoint.name)
+        self._tell()
 
-    async def _pieces(
-        self, stage: Stage, endpoint: E, work: Work[E, T], deliver: Callable[[T], None], started: float
-    ) -> None:
+    async def _pieces(self, stage: Stage, endpoint: E, work: Work[E, T], deliver: Callable[[T], None]) -> None:
+        started = time.monotonic()
         within_s, is_first = endpoint.timeout_s, True
         async with aclosing(work.begin(endpoint)) as pieces:  # type: ignore[type-var]
             while True:
+                left_s = started + _WHOLE_WITHIN_S - time.monotonic()
                 try:
-                    async with asyncio.timeout(within_s):
+                    async with asyncio.timeout(min(within_s, left_s)):
                         piece = await anext(pieces)
                 except StopAsyncIteration:
                     return
@@ -125,6 +138,7 @@ class Stages:
         self.health.failed(stage, endpoint.name, trouble_of(error), time.monotonic(), wait_s)
         fields = logs.fields(stage=stage, endpoint=endpoint.name, error=error.code, why=str(error))
         log.warning("a stage's endpoint failed", extra=fields)
+        self._tell()
 
     def _tell(self) -> None:
         self._show()
@@ -138,3 +152,22 @@ class Stages:
     def _show(self) -> None:
         for stage in Stage:
             metrics.STAGE_UP.labels(stage).set(self.health.is_up(stage))
+
+
+class _Trial(Generic[T]):
+    """One attempt at the only endpoint there is: one that fails at once, or breaks off, is not given up for that."""
+
+    def __init__(self, deliver: Callable[[T], None]) -> None:
+        self._deliver = deliver
+        self._quick_until = time.monotonic() + _QUICK_S
+        self._has_delivered = False
+
+    def deliver(self, piece: T) -> None:
+        """A piece of the answer."""
+        self._has_delivered = True
+        self._deliver(piece)
+
+    def is_worth_another(self, error: TrunklineError) -> bool:
+        """True if asking again may help, and keeps nobody waiting."""
+        is_mendable = error.retryable and not isinstance(error, UpstreamThrottled)
+        return is_mendable and (self._has_delivered or time.monotonic() < self._quick_until)
