@@ -281,3 +281,26 @@ def test_without_a_fallback_a_failure_every_session_would_share_is_final_in_real
 def test_without_a_fallback_realtime_is_given_up_alone() -> None:
     of = steering(has_fallback=lambda: False)
     assert [fails(of) for _ in range(FAILURES_AT_MOST + 1)] == [*[False] * FAILURES_AT_MOST, True]
+
+
+def test_a_second_talker_in_a_row_that_nobody_heard_is_the_last_of_its_pool() -> None:
+    """Sessions that open and never answer would otherwise be tried one after another while the caller waits."""
+    of = Steering("realtime", lambda: True)
+    of.found()
+    of.upstream_failed(is_candidate=False, is_retryable=True, is_silent=True)
+    of.begin(HandoverReason.UPSTREAM_FAILED)
+    assert of.course(is_silent=True).pool == "realtime"
+    of.found()
+    of.upstream_failed(is_candidate=False, is_retryable=True, is_silent=True)
+    of.begin(HandoverReason.UPSTREAM_FAILED)
+    assert of.course(is_silent=True).pool == "fallback"
+
+
+def test_a_talker_that_spoke_before_it_failed_leaves_its_pool_another_chance() -> None:
+    of = Steering("realtime", lambda: True)
+    for _ in range(3):
+        of.found()
+        of.spoke()
+        of.upstream_failed(is_candidate=False, is_retryable=True, is_silent=True)
+        of.begin(HandoverReason.UPSTREAM_FAILED)
+        assert of.course(is_silent=True).pool == "realtime"

@@ -65,7 +65,7 @@ class RealtimeWorkerSettings(ServiceSettings):
         4.0, gt=0, le=60, description="Caller's last word to agent's first audio before another talker is asked for"
     )
     realtime_worker_response_retries: int = Field(
-        2, ge=0, le=10, description="How often a failed answer is asked for again while the caller waits"
+        1, ge=0, le=10, description="How often a failed answer is asked for again while the caller waits"
     )
     realtime_worker_orphan_after_s: float = Field(
         30.0, gt=0, le=600, description="Without caller audio and without word from the edge a session is closed"

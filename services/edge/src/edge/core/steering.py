@@ -54,7 +54,8 @@ AFTER_FAILURE: Final[dict[tuple[Pool, bool], Stage]] = {
     ("fallback", True): Stage.FALLBACK,
     ("fallback", False): Stage.REALTIME_ANYHOW,
 }
-"""Where it begins when the talker's provider failed, by the talker's pool and whether another session may work."""
+"""Where it begins when the talker's provider failed, by the talker's pool and whether another session may work: not if
+the one before it, that nobody has heard, has failed as well."""
 
 
 class Next(Enum):
@@ -118,7 +119,8 @@ class Steering:
             case HandoverReason.BREAKER_CLOSED:
                 self._stage = Stage.HOME
             case HandoverReason.UPSTREAM_FAILED:
-                self._stage = AFTER_FAILURE[self._pool, is_retryable]
+                is_first = self._failures[self._pool] <= 1
+                self._stage = AFTER_FAILURE[self._pool, is_retryable and is_first]
             case _:
                 self._stage = FIRST[self._pool]
 
