@@ -164,6 +164,7 @@ async def _messages_kept(stack: Stack) -> int:
     """How many there are after every replica was killed and started again."""
     for replica in stack.fallbacks:
         replica.kill()
+        await replica.ended(within_s=10)
     await stack.complete()
     listed = await trunkline(stack, "messages")
     return sum(each.get("kind") == "message" for each in listed)

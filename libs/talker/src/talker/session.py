@@ -371,7 +371,7 @@ class CallSession:
         log.info("asked to give the caller to a human", extra=self._fields(told=is_told))
 
     def _note_level(self, level: int, cause: LevelCause) -> None:
-        log.warning("service level changed", extra=self._fields(level=level, cause=cause))
+        log.warning("service level changed", extra=self._fields(service_level=level, cause=cause))
         self._level.change(level, cause)
         self._is_lowered(level)
 
