@@ -49,6 +49,8 @@ def build(settings: FallbackSettings) -> TalkerService:
     clients = Clients()
     messages = Messages(settings.fallback_messages, settings.fallback_messages_max_mb)
     messages.check()
+    if pipeline is not None:
+        clients.prepare(pipeline)
     keeping = Keeping(messages, facts)
     model = SpeechModel()
     shared = Facilities(stages, clients, pipeline, keeping.recorder)

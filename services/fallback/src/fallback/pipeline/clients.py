@@ -7,7 +7,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from common.pipeline import StageEndpoint
+from common.pipeline import Pipeline, StageEndpoint
 
 _CONNECT_WITHIN_S: Final = 1.0
 """A caller waits: an endpoint that does not even take the connection is not worth more."""
@@ -35,6 +35,13 @@ class Clients:
                 base_url=endpoint.base_url, api_key=key, max_retries=0, timeout=timeout, http_client=http
             )
         return self._clients[endpoint.base_url, key]
+
+    def prepare(self, pipeline: Pipeline) -> None:
+        """Make them all now. A first one takes a third of a second of a core: no call should wait for that."""
+        for endpoint in (*pipeline.transcription, *pipeline.chat, *pipeline.speech):
+            client = self.of(endpoint)
+            for part in (client.chat.completions, client.audio.transcriptions, client.audio.speech):
+                assert part  # the SDK loads each when it is first looked at
 
     async def close(self) -> None:
         """End every connection."""

@@ -169,5 +169,6 @@ class _Trial(Generic[T]):
 
     def is_worth_another(self, error: TrunklineError) -> bool:
         """True if asking again may help, and keeps nobody waiting."""
-        is_mendable = error.retryable and not isinstance(error, UpstreamThrottled)
-        return is_mendable and (self._has_delivered or time.monotonic() < self._quick_until)
+        if self._has_delivered:
+            return error.retryable and not isinstance(error, UpstreamThrottled)
+        return isinstance(error, UpstreamUnavailable) and time.monotonic() < self._quick_until
