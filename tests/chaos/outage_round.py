@@ -55,6 +55,7 @@ async def play(stack: Stack, outage: Outage, scale: Scale) -> Row:
     await stack.complete()
     sessions = await stack.openai("GET", "sessions?recognise=0")
     requests = await stack.openai("GET", "requests")
+    _keep(stack.scratch / f"{outage.name}-told.json", told, sessions, requests)
     chats = [each for each in requests if each["endpoint"] == "chat" and each["asked"]]
     wrong = verdict.wrongs(outage, told, before, during)
     wrong += [line for call in before for line in verdict.forgotten(told, call, sessions, chats)]
@@ -64,6 +65,12 @@ async def play(stack: Stack, outage: Outage, scale: Scale) -> Row:
     if outage.leaves_messages and kept < outage.calls_during:
         wrong.append(f"{kept} of {outage.calls_during} messages are there after all replicas were killed")
     return _row(outage, told, before, during, struck, wrong, time.monotonic() - started_s)
+
+
+def _keep(file: Path, told: Told, sessions: list[Any], requests: list[Any]) -> None:
+    """What is judged, for whoever wants to look closer."""
+    facts = {call_id: [json.loads(fact.encode()) for fact in each] for call_id, each in told.facts.items()}
+    file.write_text(json.dumps({"facts": facts, "sessions": sessions, "requests": requests}))
 
 
 def _row(
@@ -80,12 +87,14 @@ def _row(
     for call in calls:
         name = "→".join(f"L{level}" for level in verdict.levels(told, call.call_id))
         sequences[name] = sequences.get(name, 0) + 1
+    spoken_to = [verdict.spoken_to_ms(told, call, struck) for call in before]
     answered = [verdict.answered_ms(told, call, struck) for call in before]
     return {
         "outage": outage.name,
         "what": outage.what,
         "offered": len(calls),
         "held": sum(call.failure is None for call in calls),
+        "spoken_to_ms": _summary(spoken_to),
         "answered_ms": _summary(answered),
         "spoke_ms": _summary([verdict.spoke_ms(call) for call in during]),
         "back_ms": _summary([verdict.back_ms(told, call, struck) for call in before]),

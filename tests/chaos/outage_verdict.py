@@ -56,10 +56,17 @@ def read_placed(result: Json) -> Placed:
 
 
 def levels(told: Told, call_id: str) -> tuple[int, ...]:
-    """The levels a call was served at, in order."""
+    """The levels a call was served at, in order; a level nobody ever talked at does not count."""
     changes = told.of(call_id, ServiceLevelChanged)
-    first = [] if changes and changes[0].epoch == 1 else [0]
+    talkers = told.of(call_id, EpochChanged)
+    is_first = bool(changes and talkers) and changes[0].epoch == talkers[0].epoch
+    first = [] if is_first else [0]
     return tuple(level for level, _ in groupby([*first, *(change.level for change in changes)]))
+
+
+def spoken_to_ms(told: Told, call: Placed, struck: Struck) -> float | None:
+    """As `answered_ms`, but a prompt counts: the caller was told something."""
+    return _first_voice_ms(told, call, struck, [fact.at_ms for fact in _voices(told, call)])
 
 
 def answered_ms(told: Told, call: Placed, struck: Struck) -> float | None:
@@ -67,8 +74,11 @@ def answered_ms(told: Told, call: Placed, struck: Struck) -> float | None:
 
     A prompt that asks for patience is no answer.
     """
+    return _first_voice_ms(told, call, struck, [fact.at_ms for fact in _voices(told, call) if _is_answer(fact)])
+
+
+def _first_voice_ms(told: Told, call: Placed, struck: Struck, voices: Sequence[int]) -> float | None:
     struck_ms = (struck.began_s - call.first_frame_s) * 1000
-    voices = [fact.at_ms for fact in told.of(call.call_id, TurnStarted) if _is_answer(fact)]
     for ended in sorted(fact.end_ms for fact in told.of(call.call_id, TurnEnded)):
         answer = next((at_ms for at_ms in voices if at_ms >= ended), None)
         if answer is None or answer > struck_ms:
@@ -76,8 +86,12 @@ def answered_ms(told: Told, call: Placed, struck: Struck) -> float | None:
     return None
 
 
+def _voices(told: Told, call: Placed) -> list[TurnStarted]:
+    return [fact for fact in told.of(call.call_id, TurnStarted) if fact.speaker == "agent"]
+
+
 def _is_answer(fact: TurnStarted) -> bool:
-    return fact.speaker == "agent" and not fact.item_id.startswith("prompt")
+    return not fact.item_id.startswith("prompt")
 
 
 def spoke_ms(call: Placed) -> float | None:
@@ -106,22 +120,40 @@ def has_tripped(told: Told) -> bool:
 
 
 def forgotten(told: Told, call: Placed, sessions: Sequence[Json], chats: Sequence[Json]) -> list[str]:
-    """The changes of level after which nobody was told what had been said until then."""
+    """The levels at which somebody answered without having been told what had been said until then."""
     return [
         f"call {call.call_id}: at level {change.level} nobody knew {len(said)} turns"
         for change in told.of(call.call_id, ServiceLevelChanged)
-        if change.level in (0, 2) and (said := list(_said_before(told, call.call_id, change.at_ms)))
+        if change.level in (0, 2) and _has_answered(told, call, change)
+        if (said := list(_said_before(told, call.call_id, change)))
         if not any(_knows(words, said) for words in _told_to(change.level, sessions, chats))
     ]
 
 
-def _said_before(told: Told, call_id: str, at_ms: int) -> Iterator[str]:
-    """What was said and heard to its end by then, in order."""
-    turns: list[CallerSaid | AgentSaid] = [*told.of(call_id, CallerSaid)]
-    turns += [fact for fact in told.of(call_id, AgentSaid) if fact.heard_ms == fact.audio_ms]
+def _has_answered(told: Told, call: Placed, change: ServiceLevelChanged) -> bool:
+    """Whether a model answered at this level, before the next."""
+    later = [each.at_ms for each in told.of(call.call_id, ServiceLevelChanged) if each.at_ms > change.at_ms]
+    until_ms = min(later, default=1 << 60)
+    asked = [fact.end_ms for fact in told.of(call.call_id, TurnEnded) if change.at_ms < fact.end_ms < until_ms]
+    return any(
+        _is_answer(voice) and asked and min(asked) < voice.at_ms < until_ms
+        for voice in _voices(told, call)
+        if voice.epoch >= change.epoch
+    )
+
+
+def _said_before(told: Told, call_id: str, change: ServiceLevelChanged) -> Iterator[str]:
+    """What was said, heard to its end and told by then, in order. What is told later was replayed."""
+    facts = told.facts[call_id]
+    turns = [
+        fact
+        for fact in facts[: facts.index(change)]
+        if (isinstance(fact, CallerSaid) or (isinstance(fact, AgentSaid) and fact.heard_ms == fact.audio_ms))
+        and fact.end_ms < change.at_ms
+        and fact.text.strip()
+    ]
     for turn in sorted(turns, key=lambda each: each.start_ms):
-        if turn.end_ms < at_ms and turn.text.strip():
-            yield turn.text.strip()
+        yield turn.text.strip()
 
 
 def _told_to(level: int, sessions: Sequence[Json], chats: Sequence[Json]) -> Iterable[list[str]]:
@@ -139,10 +171,11 @@ def _knows(words: Sequence[str], said: Sequence[str]) -> bool:
 def wrongs(outage: Outage, told: Told, before: Sequence[Placed], during: Sequence[Placed]) -> list[str]:
     """What went otherwise than the outage allows, but for what was forgotten."""
     calls = [*before, *during]
+    allowed = {call.call_id: outage.levels for call in before} | {call.call_id: outage.levels_during for call in during}
     found = [f"call {call.call_id} failed: {call.failure}" for call in calls if call.failure]
     for call in calls:
         went = levels(told, call.call_id)
-        if went not in outage.levels:
+        if went not in allowed[call.call_id]:
             found.append(f"call {call.call_id} went through the levels {went}")
         if call in before and outage.is_home_again and went[-1] != outage.starts_at:
             found.append(f"call {call.call_id} did not come back")

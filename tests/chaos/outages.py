@@ -19,7 +19,7 @@ QUICK: Final = (
     ("FALLBACK_BREAKER_PROBES", "3"),
     ("FALLBACK_BREAKER_RAMP_STEP_S", "2"),
     ("FALLBACK_BREAKER_DWELL_S", "5"),
-    ("FALLBACK_LOWERED_AT_LEAST_S", "8"),
+    ("FALLBACK_LOWERED_AT_LEAST_S", "15"),
 )
 """What takes minutes by default takes seconds here; what is judged stays the same. Shown with the figures."""
 RAMP_S: Final = 30.0
@@ -38,7 +38,8 @@ class Outage:
     talks_s: float
     """How long the callers of before talk: until after the end, so that they can come back."""
     levels: tuple[tuple[int, ...], ...]
-    """The sequences of levels a call may go through, the first included; at least one call shows the first of these."""
+    """The sequences of levels a call of before may go through; at least one goes through the first of these."""
+    levels_during: tuple[tuple[int, ...], ...] = ()
     calls_during: int = 0
     """Callers who call while it lasts."""
     steps_during: tuple[Step, ...] = ()
@@ -154,7 +155,8 @@ OUTAGES: Final = (
         lasts_s=15.0,
         talks_s=70.0,
         calls_during=2,
-        levels=((0, 2, 0), (2, 0)),
+        levels=((0, 2, 0),),
+        levels_during=((2, 0),),
     ),
     Outage(
         name="realtime_mute",
@@ -183,7 +185,8 @@ OUTAGES: Final = (
         talks_s=85.0,
         calls_during=3,
         steps_during=_LEAVE_A_MESSAGE,
-        levels=((0, 3, 0), (0, 2, 3, 0), (0, 2, 3, 2, 0), (0, 3, 2, 0), (3,), (2, 3), (3, 0)),
+        levels=((0, 2, 3, 0), (0, 2, 3, 2, 0), (0, 3, 0), (0, 3, 2, 0)),
+        levels_during=((2, 3), (3,), (2, 3, 2), (3, 2)),
         says=Prompt.TROUBLE,
         cause=LevelCause.STAGES_FAILED,
         leaves_messages=True,
@@ -195,14 +198,14 @@ OUTAGES: Final = (
         end=_recover,
         lasts_s=20.0,
         talks_s=85.0,
-        levels=((0, 2, 3, 0), (0, 2, 3, 2, 0), (0, 3, 2, 0), (0, 3, 0), (0, 2, 0)),
+        levels=((0, 2, 3, 2, 0), (0, 2, 3, 0), (0, 3, 2, 0), (0, 3, 0), (0, 2, 0)),
     ),
     Outage(
         name="rate_limited",
-        what="every answer of OpenAI is 429, for 20 s",
+        what="every answer of OpenAI is 429, for 12 s",
         begin=_rate_limited,
         end=_recover,
-        lasts_s=20.0,
+        lasts_s=12.0,
         talks_s=75.0,
         levels=((0, 2, 3, 0), (0, 3, 0), (0, 2, 3, 2, 0), (0, 3, 2, 0), (0, 2, 0), (0,)),
         says=Prompt.THROTTLED,
@@ -237,7 +240,8 @@ OUTAGES: Final = (
         lasts_s=10.0,
         talks_s=30.0,
         calls_during=4,
-        levels=((0,), (2,)),
+        levels=((0,),),
+        levels_during=((2,),),
         moves_talkers=False,
         may_trip=False,
     ),

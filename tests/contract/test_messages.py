@@ -105,6 +105,7 @@ CUT = commands.CutOver(
     omitted_turns=2,
     instructions="Ask for the order number first.",
     service_level=2,
+    falls=1,
 )
 LEFT_OVER = commands.LeftOver(item_id="item_4", text="On Monday", start_ms=7_000, heard_ms=900, audio_ms=2_400)
 

@@ -236,14 +236,31 @@ def test_the_memory_is_the_same_after_the_menu() -> None:
     call.fail(Stage.CHAT)
     call.feed(Truncate(item_id, 1_000), AddToolOutput("call_1", "[]"), UP)
     call.wait(20.0)
-    assert told(call.of(AskChat)[-1].messages) == [
+    known = told(call.of(AskChat)[-1].messages)
+    assert known[:3] == [
         ("user", "When do you open?"),
         ("assistant", "We open at nine."),
         ("user", "And on Sunday?"),
     ]
+    assert [role for role, _ in known[3:]] == ["assistant"] * len(known[3:]), "what the menu said follows"
 
 
 # --- in the menu from the beginning -----------------------------------------------------------------------------------
+
+
+def test_what_was_said_and_pressed_in_the_menu_is_known_to_the_model_afterwards() -> None:
+    call = fallen()
+    call.feed(Pressed("1"))
+    call.wait(MENU_AT_LEAST_S + 5)
+    call.feed(UP)
+    call.wait(5)
+    call.turn()
+    call.transcribe("Are you there again?")
+    known = told(call.of(AskChat)[-1].messages)
+    pressed = known.index(("user", "[pressed 1]"))
+    assert known[pressed + 1] == ("assistant", Prompt.HOLDING.value)
+    assert any(role == "assistant" and Prompt.TROUBLE.value in text for role, text in known[:pressed])
+    assert known[-1] == ("user", "Are you there again?")
 
 
 def test_a_call_that_begins_in_the_menu_is_told_of_it_when_it_should_greet() -> None:

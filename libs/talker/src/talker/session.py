@@ -67,6 +67,7 @@ log = logs.get("session")
 
 RAISE_AGAIN_S: Final = 5.0
 """Between two requests to bring a call back where it belongs: an edge that found nobody does not try by itself."""
+_FALLS_AT_MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class CallSession:
         self._was_cut_to = False
         self._lowered_at: float | None = None
         self._raise_asked_at = float("-inf")
+        self._falls = 0
         self._level = LevelMeter()
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
@@ -150,7 +152,7 @@ class CallSession:
         opened.speech.listen(self._on_speech)
         cut = await self._cut(opened)
         if cut is not None and not self._over.is_set():
-            self._was_cut_to = True
+            self._was_cut_to, self._falls = True, cut.falls
             self._level.enter(opened.service_level)
             try:
                 self._feed(BecameTalker(cut, opened.answers_by_itself))
@@ -221,9 +223,11 @@ class CallSession:
     def is_to_be_raised(self, after_s: float) -> bool:
         """True if this talker has been at a lower service level than its call is meant to have for so long.
 
-        False for a while once its edge was told: it may be looking for somebody, or may have found nobody.
+        Longer each time the call has come down: a provider that fails it again and again, without being down, would
+        toss it about. False for a while once its edge was told: it may be looking for somebody, or have found nobody.
         """
         now = time.monotonic()
+        after_s *= 2 ** min(self._falls, _FALLS_AT_MOST)
         is_lowered = self._lowered_at is not None and now >= self._lowered_at + after_s
         return self.is_talker and is_lowered and now >= self._raise_asked_at + RAISE_AGAIN_S
 

@@ -109,6 +109,7 @@ class CallMemory:
             omitted_turns=omitted,
             instructions=self.instructions.instructions if self.instructions else None,
             service_level=self.service_level,
+            falls=sum(each.before == 0 for each in self._levels),
         )
 
     def record(self) -> dict[str, Any]:

@@ -148,6 +148,8 @@ class CutOver(Message):
     """The newest revision, if the agent's own were ever replaced."""
     service_level: int = Field(0, ge=0, le=4)
     """What the call had until now (`design.md` section 8)."""
+    falls: int = Field(0, ge=0)
+    """How often the call has left the highest level before."""
 
 
 class Standing(Message):

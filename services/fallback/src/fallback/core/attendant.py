@@ -88,13 +88,18 @@ class Attendant:
 
     def _heard(self, heard: CallerBegan | CallerEnded, now: float) -> Commands:
         if self.rung is Rung.MENU:
-            return (*self._desk.heard(heard, now), *self._climb_if_due(now))
+            return self._dialogue.overhear((*self._desk.heard(heard, now), *self._climb_if_due(now)))
         if isinstance(heard, CallerBegan):
             return self._dialogue.caller_began(heard)
         return self._dialogue.caller_ended(heard, now)
 
     def feed(self, event: Event, now: float) -> Commands:
         """Everything to do about `event`, in order."""
+        before = self.rung
+        commands = self._feed(event, now)
+        return self._dialogue.overhear(commands) if Rung.MENU in (before, self.rung) else commands
+
+    def _feed(self, event: Event, now: float) -> Commands:
         match event:
             case Transcribed() | ChatSaid() | ChatEnded() | Sounded() | SoundEnded():
                 return self._dialogue.brought(event, now) if self.rung is Rung.PIPELINE else ()

@@ -127,6 +127,13 @@ class Dialogue:
             case _:
                 assert_never(command)
 
+    def overhear(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
+        """The same commands, with what they say to and for the caller remembered: prompts, keys, a message."""
+        for command in commands:
+            if isinstance(command, Emit):
+                self._memory.overhear(command.event)
+        return commands
+
     # --- from the caller ------------------------------------------------------------------------------------------
 
     def caller_began(self, began: CallerBegan) -> tuple[Command, ...]:
@@ -306,7 +313,7 @@ class Dialogue:
     def _say(self, name: Prompt, answer: Answer) -> tuple[Command, ...]:
         """A prompt within an answer, as an item of its own."""
         self._fill_at = NEVER
-        return self._voice.say((name,), answer.answer_id)
+        return self.overhear(self._voice.say((name,), answer.answer_id))
 
     # --- time -----------------------------------------------------------------------------------------------------
 

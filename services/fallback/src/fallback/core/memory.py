@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from common.heard_text import Piece, heard_text
 from common.pcmu import BYTES_PER_MS
+from talker.port import AgentAudio, AgentText, CallerTranscribed, SpeechEvent
 
 CHARACTERS_AT_MOST: Final = 48_000
 """Some 12,000 tokens, half an hour of talk. Older turns are left out of what the model is told."""
@@ -80,6 +81,18 @@ class Memory:
         turn = self._items.get(item_id)
         if isinstance(turn, _Turn):
             turn.audio_bytes += audio_bytes
+
+    def overhear(self, event: SpeechEvent) -> None:
+        """What is said beside the model is part of the conversation as well."""
+        match event:
+            case AgentText(item_id=item_id, text=text):
+                self.say(item_id, text)
+            case AgentAudio(item_id=item_id, pcmu=pcmu):
+                self.sound(item_id, len(pcmu))
+            case CallerTranscribed(item_id, text) if text.strip():
+                self.add_turn("caller", text, item_id, None)
+            case _:
+                pass
 
     def truncate(self, item_id: str, heard_ms: int) -> None:
         """The caller heard only so much of it."""
