@@ -28,6 +28,8 @@ class _Turn:
     audio_bytes: int = 0
     heard_ms: int | None = None
     """How much of it the caller heard; None: all of it."""
+    is_recorded: bool = False
+    """A prompt, a key, a message: it asks nothing and answers nothing."""
 
     @property
     def text(self) -> str:
@@ -38,8 +40,8 @@ class _Turn:
 
     @property
     def is_said(self) -> bool:
-        """True if it is words of somebody on the telephone."""
-        return self.speaker != "system" and bool(self.text.strip())
+        """True if it is words that ask somebody on the telephone, or answer."""
+        return self.speaker != "system" and not self.is_recorded and bool(self.text.strip())
 
 
 @dataclass(slots=True)
@@ -86,11 +88,12 @@ class Memory:
         """What is said beside the model is part of the conversation as well."""
         match event:
             case AgentText(item_id=item_id, text=text):
+                self._items.setdefault(item_id, _Turn("agent", is_recorded=True))
                 self.say(item_id, text)
             case AgentAudio(item_id=item_id, pcmu=pcmu):
                 self.sound(item_id, len(pcmu))
             case CallerTranscribed(item_id, text) if text.strip():
-                self.add_turn("caller", text, item_id, None)
+                self._items[item_id] = _Turn("caller", [(0, text)], is_recorded=True)
             case _:
                 pass
 
