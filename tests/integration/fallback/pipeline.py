@@ -52,7 +52,7 @@ class Asking:
     def know(self, endpoints: Mapping[Stage, Iterable[Any]]) -> None:
         """These are its endpoints."""
         self.stages = Stages(StageHealth({stage: [each.name for each in those] for stage, those in endpoints.items()}))
-        self.stages.listen(self.told.append)
+        self.stages.listen(lambda: self.told.append(self.stages.health.standing))
 
     def work(self, stage: Stage, said: str = "Hello.", pcmu: bytes = bytes(8_000), **more: Any) -> Any:
         """Something to do for a stage."""

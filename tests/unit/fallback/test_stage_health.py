@@ -119,3 +119,14 @@ def test_at_most_a_tenth_of_what_is_asked_is_asked_twice() -> None:
     assert at_once == 3
     assert 95 <= retries <= 100
     assert known.may_retry(Stage.SPEECH), "each stage has its own budget"
+
+
+def test_an_agent_that_names_its_endpoints_goes_by_those_alone() -> None:
+    health = StageHealth({stage: ["a", "b"] for stage in Stage})
+    own = {stage: ["b"] for stage in Stage}
+    health.failed(Stage.CHAT, "b", Trouble.FAILED, 0.0)
+    assert health.standing == StagesChanged(are_up=True)
+    assert health.standing_of(own) == StagesChanged(are_up=False)
+    assert health.troubled == {(Stage.CHAT, "b")}
+    health.worked(Stage.CHAT, "b")
+    assert health.standing_of(own) == StagesChanged(are_up=True)

@@ -6,7 +6,7 @@ import pytest
 
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver
-from talker.core.seeding import CONTINUED, NO_RESULT, TRIMMED, Seed, go_on, greet, seed, situation
+from talker.core.seeding import BACK, CONTINUED, NO_RESULT, TRIMMED, Seed, go_on, greet, seed, situation
 from talker.port import AddToolCall, AddToolOutput, AddTurn, Respond
 
 ASKED = Turn(speaker="caller", item_id="item_1", text="When do you open?", start_ms=0, end_ms=900)
@@ -116,3 +116,21 @@ def test_a_caller_who_spoke_after_a_turn_broke_off_is_answered() -> None:
 def test_a_tools_result_wants_an_answer() -> None:
     assert opening(ASKED, ANSWERED, CALLED) == Respond()
     assert opening(CALLED, changed(ANSWERED, start_ms=1_600)) is None
+
+
+def test_recordings_answer_nothing_and_keys_ask_nothing() -> None:
+    prompt = changed(ANSWERED, item_id="prompt-1", start_ms=3_000, end_ms=9_000)
+    pressed = changed(ASKED, item_id="keys-1", start_ms=9_500, end_ms=9_500)
+    asked = changed(ASKED, start_ms=2_000, end_ms=2_900)
+    assert opening(ANSWERED, asked, prompt, pressed) == Respond()
+    assert opening(ASKED, changed(ANSWERED, start_ms=1_600), prompt, pressed) is None
+
+
+def test_a_caller_who_was_on_hold_is_told_that_somebody_is_back() -> None:
+    prompt = changed(ANSWERED, item_id="prompt-1", start_ms=3_000, end_ms=9_000)
+    held = situation((ASKED, prompt), was_on_hold=True)
+    request = held.opening("Hello.", "Be kind.", -1)
+    assert request is not None
+    assert request.instructions.startswith("Be kind.")
+    assert request.instructions.endswith(BACK)
+    assert situation((), was_on_hold=True).opening("Hello.", "Be kind.", -1) == greet("Hello."), "who heard nothing"

@@ -1,9 +1,17 @@
 """The conversation of a call: what was said and done, in order, as a talker needs it to go on; folded from facts."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+PROMPT: Final = "prompt"
+"""What ids of agent turns begin with that are recordings, made ahead and played when no model could speak."""
+KEYS: Final = "keys"
+"""What ids of caller turns begin with that are keys pressed."""
+MESSAGE: Final = "message"
+"""What ids of caller turns begin with that are messages left."""
+_RECORDED: Final = (f"{PROMPT}-", f"{KEYS}-", f"{MESSAGE}-")
 
 
 class _Frozen(BaseModel):
@@ -22,6 +30,11 @@ class Turn(_Frozen):
     is_interrupted: bool = False
     is_unfinished: bool = False
     """Its talker was lost before all of it had been said."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """True for prompts, keys and messages: they ask the agent nothing, and answer nothing."""
+        return self.item_id.startswith(_RECORDED)
 
 
 class ToolTurn(_Frozen):

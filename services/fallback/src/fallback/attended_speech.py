@@ -29,6 +29,7 @@ from fallback.core.vocabulary import (
     Speak,
     Stage,
     StageFailed,
+    StagesChanged,
     Transcribe,
     Transcribed,
 )
@@ -111,7 +112,8 @@ class AttendedSpeech:
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        shared.stages.listen(self._feed)
+        self._standing = self._stages()
+        shared.stages.listen(self._look_at_stages)
 
     # --- talker.port.Speech ---------------------------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ class AttendedSpeech:
         if self._is_closed:
             return
         self._is_closed = True
-        self._shared.stages.forget(self._feed)
+        self._shared.stages.forget(self._look_at_stages)
         self._recorder.close()
         self._disarm()
         for tasks in self._work.values():
@@ -152,6 +154,16 @@ class AttendedSpeech:
     def _feed(self, event: Event) -> None:
         if not self._is_closed:
             self._perform_all(self._attendant.feed(event, time.monotonic()))
+
+    def _stages(self) -> StagesChanged:
+        return self._shared.stages.standing_of(self._pipeline) if self._pipeline else StagesChanged(are_up=False)
+
+    def _look_at_stages(self) -> None:
+        """Other endpoints than before may be asked; perhaps some of this agent's."""
+        standing = self._stages()
+        if standing != self._standing:
+            self._standing = standing
+            self._feed(standing)
 
     def _perform_all(self, commands: tuple[Command, ...]) -> None:
         for command in commands:

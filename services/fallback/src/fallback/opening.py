@@ -53,8 +53,11 @@ class Opener:
         )
 
     def _begins(self, offer: Offer) -> tuple[Rung, LevelCause]:
-        standing = self._shared.stages.standing
-        if self._shared.pipeline is None or not standing.are_up:
+        pipeline = self._shared.pipeline
+        if pipeline is None:
+            return Rung.MENU, LevelCause.STAGES_FAILED
+        standing = self._shared.stages.standing_of(pipeline.for_profile(offer.profile.fallback))
+        if not standing.are_up:
             return Rung.MENU, LevelCause.THROTTLED if standing.is_throttled else LevelCause.STAGES_FAILED
         return Rung.PIPELINE, LevelCause.ROLLOUT if offer.home == "fallback" else LevelCause.PROVIDER_FAILED
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver
@@ -22,6 +22,10 @@ TRIMMED: Final = (
 GO_ON: Final = (
     "Your last turn broke off in the middle: the caller has heard only the words that you remember of it. Go on from "
     "exactly there, without repeating anything, without a greeting and without an apology."
+)
+BACK: Final = (
+    "While you were away the caller was on hold and heard recordings. In the language of the call, say in one short "
+    "sentence that you are back. Then answer what the caller asked last; if nothing is open, ask how you can help."
 )
 NO_RESULT: Final = '{"error": "the result of this call is not known; it may or may not have been carried out"}'
 """A call without an output would stand in the model's way for the rest of the session."""
@@ -78,21 +82,28 @@ class Situation:
     """When the caller's last turn ended, if nobody has begun to answer it."""
     is_unfinished: bool = False
     """The agent's last turn broke off, and the caller has said nothing since."""
+    was_on_hold: bool = False
+    """No model has attended to the caller for a while: recordings did."""
 
     def opening(self, greeting: str, instructions: str, replayed_ms: int) -> Respond | None:
         """What to ask for first. `replayed_ms`: where the last turn that was found in replayed audio ended, else -1."""
         if self.is_new and replayed_ms < 0:
             return greet(greeting)
+        if self.was_on_hold:
+            return Respond(f"{instructions}\n\n{BACK}")
         if self.asked_ms is not None or replayed_ms > self.agent_began_ms:
             return Respond()
         return go_on(instructions) if self.is_unfinished else None
 
 
-def situation(conversation: Sequence[AnyTurn]) -> Situation:
-    """Read it from what was said. A turn that nobody heard does not count."""
+def situation(conversation: Sequence[AnyTurn], *, was_on_hold: bool = False) -> Situation:
+    """Read it from what was said. A turn that nobody heard does not count.
+
+    `was_on_hold`: the call was served by recordings until now (level 3).
+    """
     if not any(map(_is_heard, conversation)):
         return Situation()
-    agent = [turn for turn in conversation if isinstance(turn, Turn) and turn.speaker == "agent" and turn.text.strip()]
+    agent = [turn for turn in conversation if _is_agents(turn)]
     began_ms = agent[-1].start_ms if agent else -1
     asked = [end_ms for turn in conversation if (end_ms := _asks_at(turn)) is not None and end_ms > began_ms]
     return Situation(
@@ -100,13 +111,19 @@ def situation(conversation: Sequence[AnyTurn]) -> Situation:
         agent_began_ms=began_ms,
         asked_ms=max(asked, default=None),
         is_unfinished=bool(agent) and agent[-1].is_unfinished,
+        was_on_hold=was_on_hold,
     )
+
+
+def _is_agents(turn: AnyTurn) -> TypeGuard[Turn]:
+    """True for what a model said and the caller heard."""
+    return isinstance(turn, Turn) and turn.speaker == "agent" and not turn.is_recorded and bool(turn.text.strip())
 
 
 def _asks_at(turn: AnyTurn) -> int | None:
     """When an answer to this turn was due: a tool's result wants one as the caller does."""
     match turn:
-        case Turn(speaker="caller", end_ms=end_ms):
+        case Turn(speaker="caller", end_ms=end_ms) if not turn.is_recorded:
             return end_ms
         case ToolTurn(start_ms=start_ms):
             return start_ms

@@ -1,5 +1,7 @@
 """From the cut to the first word: tells a session of its call, and knows when the model may speak and what first."""
 
+from typing import Final
+
 from common.fsm import Machine
 from common.messages.commands import CutOver
 from talker.core import seeding, telling
@@ -10,6 +12,9 @@ from talker.core.subject import Patience, Subject
 from talker.core.vocabulary import Command
 from talker.core.waiting import NEVER
 from talker.port import Configure, Respond
+
+_MENU: Final = 3
+"""The service level at which nothing but recordings speaks (`design.md` section 8)."""
 
 
 class Settling:
@@ -42,7 +47,7 @@ class Settling:
     def begin(self, cut: CutOver, *, answers_by_itself: bool, now: float) -> tuple[Command, ...]:
         """Tell the session what was said. Of a call that has just begun there is nothing to tell: it `is_settled`."""
         self._instructions = cut.instructions or self._instructions
-        self.situation = seeding.situation(cut.conversation)
+        self.situation = seeding.situation(cut.conversation, was_on_hold=cut.service_level == _MENU)
         if self.situation.is_new and answers_by_itself and not cut.omitted_turns:
             self._machine.move(Step.GREETED)
             return () if cut.instructions is None else (self._configure(answers_by_itself=True),)

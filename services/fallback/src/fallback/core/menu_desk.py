@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final, assert_never
 
+from common.conversation import KEYS, MESSAGE
 from common.messages.facts import LevelCause
 from common.profile import AgentProfile
 from common.prompt_names import Prompt
@@ -141,7 +142,7 @@ class MenuDesk:
     # --- turns of the caller --------------------------------------------------------------------------------------
 
     def _key_turn(self, digit: str) -> Commands:
-        item_id = self._new_id("keys")
+        item_id = self._new_id(KEYS)
         return (
             Emit(CallerSpeechStarted(item_id, self._hearing.began_here_ms)),
             Emit(CallerSpeechStopped(item_id, self._hearing.ended_here_ms)),
@@ -149,7 +150,7 @@ class MenuDesk:
         )
 
     def _start_turn(self) -> Commands:
-        self._turn_id, self._is_recording = self._new_id("message"), True
+        self._turn_id, self._is_recording = self._new_id(MESSAGE), True
         return (Emit(CallerSpeechStarted(self._turn_id, self._hearing.began_here_ms)),)
 
     def _stop_turn(self) -> Commands:

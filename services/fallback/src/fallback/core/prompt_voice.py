@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from common.conversation import PROMPT
 from common.pcmu import duration_ms
 from common.prompt_names import Prompt
 from common.prompts import PromptSet
@@ -18,7 +19,7 @@ class PromptVoice:
 
     def say(self, names: Sequence[Prompt], response_id: str) -> tuple[Command, ...]:
         """These prompts as one item within a response that has begun."""
-        item_id = self._new_id("prompt")
+        item_id = self._new_id(PROMPT)
         said: list[Command] = []
         has_text = False
         for recording in (self._prompts[name] for name in names):
@@ -31,7 +32,7 @@ class PromptVoice:
 
     def fill(self, name: Prompt, response_id: str) -> tuple[Command, ...]:
         """A prompt that only fills the time: without words, for who takes the call over must not think it an answer."""
-        item_id = self._new_id("prompt")
+        item_id = self._new_id(PROMPT)
         sound = Emit(AgentAudio(response_id, item_id, self._prompts[name].pcmu))
         return (sound, Emit(AgentAudioEnded(response_id, item_id)))
 

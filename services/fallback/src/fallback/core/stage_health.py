@@ -99,10 +99,19 @@ class StageHealth:
         return due
 
     @property
+    def troubled(self) -> frozenset[Key]:
+        """The endpoints that are not to be asked now."""
+        return frozenset(key for key, standing in self._standings.items() if standing.trouble is not None)
+
+    @property
     def standing(self) -> StagesChanged:
         """Whether every stage has an endpoint that may be asked."""
-        down = [stage for stage in Stage if not self.is_up(stage)]
-        troubles = {each.trouble for (stage, _), each in self._standings.items() if stage in down}
+        return self.standing_of({stage: [name for of, name in self._standings if of is stage] for stage in Stage})
+
+    def standing_of(self, endpoints: Mapping[Stage, Sequence[str]]) -> StagesChanged:
+        """The same of some of the endpoints: those an agent names."""
+        down = [stage for stage in Stage if not self.usable(stage, endpoints[stage])]
+        troubles = {self._standings[stage, name].trouble for stage in down for name in endpoints[stage]}
         return StagesChanged(not down, is_throttled=troubles == {Trouble.THROTTLED})
 
     def is_up(self, stage: Stage) -> bool:

@@ -14,7 +14,7 @@ from common.errors import (
     UpstreamThrottled,
     UpstreamUnavailable,
 )
-from common.pipeline import StageEndpoint
+from common.pipeline import Pipeline, StageEndpoint
 from fallback.core.stage_health import StageHealth
 from fallback.core.vocabulary import Stage, StagesChanged
 from fallback.pipeline.failures import Throttled, trouble_of
@@ -51,20 +51,20 @@ class Stages:
 
     def __init__(self, health: StageHealth) -> None:
         self.health = health
-        self._listeners: set[Callable[[StagesChanged], None]] = set()
-        self._told = health.standing
+        self._listeners: set[Callable[[], None]] = set()
+        self._troubled = health.troubled
+        self._were_up = health.standing.are_up
         self._show()
 
-    @property
-    def standing(self) -> StagesChanged:
-        """Whether every stage has an endpoint that may be asked."""
-        return self._told
+    def standing_of(self, pipeline: Pipeline) -> StagesChanged:
+        """Whether every stage of an agent's pipeline has an endpoint that may be asked."""
+        return self.health.standing_of({stage: pipeline.names(stage.value) for stage in Stage})
 
-    def listen(self, listener: Callable[[StagesChanged], None]) -> None:
-        """Tell `listener` from now on, at each change."""
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` from now on whenever other endpoints than before may be asked."""
         self._listeners.add(listener)
 
-    def forget(self, listener: Callable[[StagesChanged], None]) -> None:
+    def forget(self, listener: Callable[[], None]) -> None:
         """No longer."""
         self._listeners.discard(listener)
 
@@ -142,12 +142,14 @@ class Stages:
 
     def _tell(self) -> None:
         self._show()
-        standing = self.health.standing
-        if standing != self._told:
-            self._told = standing
-            log.warning("the pipeline works" if standing.are_up else "the pipeline is down")
-            for listener in tuple(self._listeners):
-                listener(standing)
+        if self.health.troubled == self._troubled:
+            return
+        self._troubled, are_up = self.health.troubled, self.health.standing.are_up
+        if are_up != self._were_up:
+            self._were_up = are_up
+            log.warning("the pipeline works" if are_up else "the pipeline is down")
+        for listener in tuple(self._listeners):
+            listener()
 
     def _show(self) -> None:
         for stage in Stage:
