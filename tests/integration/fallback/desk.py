@@ -19,6 +19,8 @@ SCRIPT = """
 defaults: {first_audio_ms: 20, speed: 20}
 transcription: {delay_ms: 20}
 replies:
+  - {when: {recording: caller-3}, tool_call: {name: get_task, arguments: {id: 7}}}
+  - {when: {tool_result: get_task}, voice: agent-say-again}
   - {when: {caller_said: kyoto}, voice: agent-opening-hours}
   - {when: default, voice: agent-i-see}
 """

@@ -1,17 +1,31 @@
 """A call on the turn-based pipeline: a real bus, a real detector, real requests to the simulated OpenAI."""
 
+import json
 from pathlib import Path
 
 import pytest
+from nats.aio.msg import Msg
 
+from common import subjects
 from common.audio import Kind
 from common.conversation import Turn
-from common.messages.facts import CallerSaid, LevelCause, ServiceLevelChanged, TurnStarted, UsageReported
+from common.messages.facts import (
+    CallerSaid,
+    LevelCause,
+    ServiceLevelChanged,
+    ToolCalled,
+    ToolReturned,
+    TurnStarted,
+    UsageReported,
+)
 from common.messages.offers import HandoverReason
-from integration.fallback.desk import PROFILE, desk, greeted
-from integration.realtime_worker.edge_stand_in import until
+from common.messages.tools import ToolRequest, ToolResult
+from common.profile import ToolGrant
+from integration.fallback.desk import PROFILE, Desk, desk, greeted
+from integration.realtime_worker.edge_stand_in import Leg, until
 from integration.realtime_worker.openai_process import Simulator
 from simulators.people.recordings import load
+from talker.edge_link import NO_TOOL_RESULT
 
 CALLER = load("caller-2")
 
@@ -78,3 +92,52 @@ async def test_a_running_call_goes_on_with_its_conversation_and_the_question_nob
         words = [(message["role"], message["content"]) for message in asked["asked"]["messages"]]
         assert words[1:4] == [("assistant", said[0].text), ("user", said[1].text), ("assistant", said[2].text)]
         assert words[-1] == ("user", CALLER.text)
+
+
+TASK = ToolGrant(
+    name="get_task",
+    description="Look a task up.",
+    parameters={"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
+)
+WITH_TOOL = PROFILE.model_copy(update={"tools": (TASK,)})
+
+
+async def asks_for_a_tool(on: Desk) -> Leg:
+    """A call whose caller has asked for what only a tool can tell, and was answered."""
+    leg = await greeted(on, profile=WITH_TOOL)
+    await on.edge.be_silent(leg, leg.audio_ms(leg.items[0]), pace=2)
+    await on.edge.speak(leg, load("caller-3").pcmu)
+    await on.edge.be_silent(leg, 900)
+    await until(lambda: any(load("agent-say-again").text in leg.text_of(item) for item in leg.items), within_s=20)
+    return leg
+
+
+async def test_an_agents_tools_work_here_too(openai: Simulator, nats_url: str, tmp_path: Path) -> None:
+    asked: list[ToolRequest] = []
+
+    async def run(message: Msg) -> None:
+        asked.append(ToolRequest.decode(message.data))
+        await message.respond(ToolResult(tool_call_id=asked[-1].tool_call_id, output='{"task":"call back"}').encode())
+
+    async with desk(openai, nats_url, tmp_path) as on:
+        await on.edge.client.subscribe(subjects.tool("get_task"), queue="tools", cb=run)
+        leg = await asks_for_a_tool(on)
+        (request,) = asked
+        assert (request.call_id, request.epoch, request.profile) == (leg.call_id, 1, WITH_TOOL.name)
+        assert json.loads(request.arguments) == {"id": 7}
+        (called,) = on.edge.facts_of(leg, ToolCalled)
+        (returned,) = on.edge.facts_of(leg, ToolReturned)
+        assert called.tool_call_id == returned.tool_call_id == request.tool_call_id
+        told = (await on.requests("chat"))[-1]["asked"]["messages"]
+        assert [message["content"] for message in told if message["role"] == "tool"] == ['{"task":"call back"}']
+
+
+async def test_a_tool_that_nobody_runs_is_told_to_the_model_as_a_failure(
+    openai: Simulator, nats_url: str, tmp_path: Path
+) -> None:
+    async with desk(openai, nats_url, tmp_path) as on:
+        leg = await asks_for_a_tool(on)
+        (returned,) = on.edge.facts_of(leg, ToolReturned)
+        assert returned.output == NO_TOOL_RESULT
+        told = (await on.requests("chat"))[-1]["asked"]["messages"]
+        assert [message["content"] for message in told if message["role"] == "tool"] == [NO_TOOL_RESULT]
