@@ -171,10 +171,9 @@ async def test_an_outage_is_learned_by_the_fleet_and_when_it_is_over_calls_come_
 
 
 async def test_a_call_comes_back_at_a_quiet_moment_once_its_endpoint_works_again(
-    stage: Stages, other: Simulator, monkeypatch: pytest.MonkeyPatch
+    stage: Stages, other: Simulator
 ) -> None:
-    monkeypatch.setattr("talker.switchboard.LOWERED_AT_LEAST_S", 0.0)
-    async with stage(other_endpoints=second(other)) as on:
+    async with stage(other_endpoints=second(other), lowered_at_least_s=0.0) as on:
         await says(on, BreakerState.OPEN, 0.0)
         leg, _ = await on.edge.offer()
         await on.edge.ready(leg)

@@ -37,9 +37,6 @@ log = logs.get("switchboard")
 MAX_EPOCH: Final = 0xFFFF_FFFF
 """What an audio record can carry."""
 
-LOWERED_AT_LEAST_S: Final = 60.0
-"""A call that changed its service level keeps it for so long: a provider that is half well must not toss it about."""
-
 _RECEIPT: Final = b"{}"
 _ASK_AT_ONCE: Final = 20
 _ASK_PAUSE_S: Final = 0.1
@@ -56,13 +53,14 @@ class Switchboard:
         slots: Slots,
         new_session: Callable[[Offer], CallSession],
         resend: Callable[[str, float], Coroutine[Any, Any, None]],
+        lowered_at_least_s: float,
         admits: Callable[[Offer], bool] = lambda _: True,
-        lowered_at_least_s: float = LOWERED_AT_LEAST_S,
     ) -> None:
         """`resend` publishes again what was sent to a subject in the last seconds.
 
-        `admits`: whether the provider may be given this call; one it may not is refused at once.
-        `lowered_at_least_s`: how long a call keeps a lower service level before it is brought back.
+        `lowered_at_least_s`: how long a call keeps a lower service level before it is brought back; a provider that is
+        half well must not toss it about. `admits`: whether the provider may be given this call; one it may not is
+        refused at once.
         """
         self._lowered_at_least_s = lowered_at_least_s
         self._talker_id = talker_id

@@ -77,7 +77,7 @@ def build(settings: FallbackSettings) -> TalkerService:
         slots,
         new_session,
         batcher.resend,
-        lowered_at_least_s=settings.fallback_lowered_at_least_s,
+        settings.fallback_lowered_at_least_s,
     )
     return TalkerService(
         replica_id,

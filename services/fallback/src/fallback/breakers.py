@@ -83,6 +83,7 @@ class Breakers:
         self._breakers: dict[Key, Breaker] = {}
         self._standings: dict[Key, BreakerStanding] = {}
         self._has_taken_over = False
+        self._labels: set[str] = set()
         self._errands: set[asyncio.Task[None]] = set()
 
     # --- the life of the shell --------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class Breakers:
         outcome = Outcome.decode(message.data)
         judged = verdict(outcome)
         provider = subjects.last_token(message.subject)
-        metrics.PROVIDER_OUTCOMES.labels(provider, outcome.attempt, judged.name.lower()).inc()
+        metrics.PROVIDER_OUTCOMES.labels(self._label(provider), outcome.attempt, judged.name.lower()).inc()
         if not self._has_taken_over or judged is Verdict.NEITHER:
             return
         is_failed = judged is Verdict.FAILED
@@ -144,6 +145,12 @@ class Breakers:
         if outcome.attempt == "connect":
             event = Connected(None if is_failed else outcome.latency_ms / 1000)
         self._feed((provider, outcome.model), event)
+
+    def _label(self, provider: str) -> str:
+        """The provider as a label of metrics; whoever may publish could make names up without end."""
+        if len(self._labels) < _AT_MOST:
+            self._labels.add(provider)
+        return provider if provider in self._labels else "other"
 
     def _on_standings(self, message: Msg) -> None:
         said = BreakerStandings.decode(message.data)

@@ -57,7 +57,10 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
         return CallSession(offer, around)
 
     slots = Slots(settings.realtime_worker_capacity)
-    switchboard = Switchboard(talker_id, "realtime_worker", slots, new_session, batcher.resend, endpoints.admits)
+    lowered_at_least_s = settings.realtime_worker_lowered_at_least_s
+    switchboard = Switchboard(
+        talker_id, "realtime_worker", slots, new_session, batcher.resend, lowered_at_least_s, endpoints.admits
+    )
     endpoints.on_word = lambda: switchboard.raise_level(endpoints.may_go_first)
     return TalkerService(
         talker_id,

@@ -70,6 +70,9 @@ class RealtimeWorkerSettings(ServiceSettings):
     realtime_worker_orphan_after_s: float = Field(
         30.0, gt=0, le=600, description="Without caller audio and without word from the edge a session is closed"
     )
+    realtime_worker_lowered_at_least_s: float = Field(
+        60.0, ge=0, le=3_600, description="A call at another endpoint stays there for so long before it is brought back"
+    )
     realtime_worker_drain_deadline_s: float = Field(
         600.0, ge=0, le=90_000, description="Longest wait for running calls to be handed over when ending"
     )
