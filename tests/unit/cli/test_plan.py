@@ -153,3 +153,11 @@ def test_settings_that_cannot_be_read_are_left_to_the_service_to_refuse(broken: 
     Path(pipeline_beside("agents")).write_text(broken)
     stack = made(REAL | {"REALTIME_WORKER_OTHER_ENDPOINTS": "{"})
     assert spec(stack, "worker-1").environment["REALTIME_WORKER_OTHER_ENDPOINTS"] == "{"
+
+
+def test_prompts_are_beside_the_agent_profiles_unless_said_otherwise() -> None:
+    assert "FALLBACK_PROMPTS" not in spec(made(ANY), "fallback-1").environment
+    kept = made(ANY | {"EDGE_AGENT_PROFILES": "/srv/agents"})
+    assert spec(kept, "fallback-1").environment["FALLBACK_PROMPTS"] == "/srv/agents/prompts"
+    own = made(ANY | {"EDGE_AGENT_PROFILES": "/srv/agents", "FALLBACK_PROMPTS": "/srv/said"})
+    assert spec(own, "fallback-1").environment["FALLBACK_PROMPTS"] == "/srv/said"

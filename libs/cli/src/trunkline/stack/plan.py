@@ -88,11 +88,19 @@ def _model(port: int, script: Path, values: Mapping[str, str]) -> ProcessSpec:
 
 
 def _fallback(index: int, ops_port: int, values: Mapping[str, str]) -> ProcessSpec:
-    environment = _own(values, _FALLBACK_PREFIXES, key_names.of_fallbacks(values)) | {
-        "FALLBACK_OPS_PORT": str(ops_port)
+    environment = {
+        **_prompts_beside_profiles(values),
+        **_own(values, _FALLBACK_PREFIXES, key_names.of_fallbacks(values)),
+        "FALLBACK_OPS_PORT": str(ops_port),
     }
     command = (sys.executable, "-m", "fallback")
     return ProcessSpec(f"fallback-{index}", Role.FALLBACK, command, environment, HttpProbe(ops_port))
+
+
+def _prompts_beside_profiles(values: Mapping[str, str]) -> dict[str, str]:
+    """Who keeps the agent profiles elsewhere keeps the prompts beside them: the edge looks for them there as well."""
+    profiles = values.get("EDGE_AGENT_PROFILES")
+    return {"FALLBACK_PROMPTS": str(Path(profiles) / "prompts")} if profiles else {}
 
 
 def _worker(index: int, ops_port: int, values: Mapping[str, str]) -> ProcessSpec:
