@@ -100,7 +100,7 @@ async def test_a_message_is_recorded_becomes_a_turn_a_fact_and_a_file(
         leg = await offered(on)
         await press(on, leg, "2")
         item = await says(leg, Prompt.RECORD)
-        await on.edge.be_silent(leg, leg.audio_ms(item) + 200)
+        await on.edge.be_silent(leg, leg.audio_ms(item) + 600)
         await until(lambda: on.edge.facts_of(leg, TurnStarted)[-1].item_id.startswith("message"))
         await on.edge.speak(leg, load("caller-2").pcmu)
         await press(on, leg, "#")
@@ -122,7 +122,7 @@ async def test_a_caller_who_hangs_up_while_speaking_has_left_a_message(
         leg = await offered(on)
         await press(on, leg, "2")
         item = await says(leg, Prompt.RECORD)
-        await on.edge.be_silent(leg, leg.audio_ms(item) + 200)
+        await on.edge.be_silent(leg, leg.audio_ms(item) + 600)
         await on.edge.speak(leg, load("caller-2").pcmu)
         await on.edge.release(leg)
         await until(lambda: on.edge.facts_of(leg, MessageLeft))
@@ -142,7 +142,7 @@ async def test_a_wish_to_be_called_back_is_kept_and_a_human_is_asked_for_by_name
         other = await offered(on)
         await press(on, other, "4")
         item = await says(other, Prompt.TRANSFERRING)
-        await on.edge.be_silent(other, other.audio_ms(item) + 200)
+        await on.edge.be_silent(other, other.audio_ms(item) + 600)
         await until(lambda: other.transfers)
         assert [transfer.to for transfer in other.transfers] == ["front-desk"]
 
