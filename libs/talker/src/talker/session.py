@@ -1,4 +1,4 @@
-"""One call at this worker, from the accepted offer to the freed slot."""
+"""One call at this talker, from the accepted offer to the freed slot."""
 
 import asyncio
 import time
@@ -72,7 +72,7 @@ _FALLS_AT_MOST: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What all calls of a worker share."""
+    """What all calls of a talker share."""
 
     talker_id: str
     default_model: str

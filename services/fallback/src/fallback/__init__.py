@@ -1,1 +1,1 @@
-"""The fallback service: watches the providers for the whole fleet and says which of them may be given callers."""
+"""The fallback service: says for the fleet which providers may be given callers, and talks to callers no other can."""
