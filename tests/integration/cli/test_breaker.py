@@ -44,7 +44,13 @@ async def test_of_several_breakers_one_must_be_named(nats_url: str, tmp_path: Pa
         await on.stands("closed", "gpt-realtime-2.1-mini")
         command = await breaker(nats_url, tmp_path, "open", "--json")
         assert command.process.returncode == 1
-        assert f"Name one with --model; there are: {MODEL}, gpt-realtime-2.1-mini" in command.errors
+        there = f"openai {MODEL}, openai gpt-realtime-2.1-mini"
+        assert f"Name one with --provider and --model; there are: {there}" in command.errors
+        named = ("--provider", "openai", "--model", MODEL)
+        command = await breaker(nats_url, tmp_path, "open", *named, "--json")
+        assert ("openai", MODEL, "closed", "open", 0.0) in shown(command)
+        command = await breaker(nats_url, tmp_path, "auto", "--provider", "elsewhere", "--json")
+        assert command.process.returncode == 1
         assert "Traceback" not in command.errors
 
 

@@ -8,6 +8,7 @@ from common.messages.facts import LevelCause
 from common.pcmu import SILENCE
 from common.prompt_names import Prompt
 from fallback.core.ladder import LADDER, MENU_AT_LEAST_S, Rung, Step
+from fallback.core.menu_desk import UNDER_WAY_MS
 from fallback.core.menu_vocabulary import DropRecording, Ending, KeepRecording, NoteChoice, StartRecording
 from fallback.core.vocabulary import (
     Abandon,
@@ -360,7 +361,7 @@ def test_a_message_is_recorded_from_the_tone_to_the_key_and_is_a_turn_of_the_cal
     call.feed(Pressed("2"))
     call.hear(SPEECH, 2 * PROMPT_MS - 100)
     assert call.of(Record) == []
-    call.hear(SILENCE, 200)
+    call.hear(SILENCE, UNDER_WAY_MS + 200)
     assert call.of(StartRecording) == [StartRecording()]
     call.done.clear()
     call.hear(SPEECH, 2_000)
@@ -378,7 +379,7 @@ def test_a_message_is_recorded_from_the_tone_to_the_key_and_is_a_turn_of_the_cal
 def test_a_message_ends_when_the_caller_has_said_all() -> None:
     call = offered()
     call.feed(Pressed("2"))
-    call.hear(SILENCE, 2 * PROMPT_MS + 100)
+    call.hear(SILENCE, 2 * PROMPT_MS + UNDER_WAY_MS + 100)
     call.hear(SPEECH, 1_000)
     call.hear(SILENCE, 6_000)
     assert call.of(KeepRecording) == [KeepRecording(Ending.SILENCE)]
@@ -387,7 +388,7 @@ def test_a_message_ends_when_the_caller_has_said_all() -> None:
 def test_a_recording_without_speech_is_dropped_and_its_turn_has_no_words() -> None:
     call = offered()
     call.feed(Pressed("2"))
-    call.hear(SILENCE, 2 * PROMPT_MS + 11_000)
+    call.hear(SILENCE, 2 * PROMPT_MS + UNDER_WAY_MS + 11_000)
     assert call.of(DropRecording) == [DropRecording()]
     assert turns(call)[-1] == CallerTranscribed(turns(call)[-2].item_id, "")
     assert Prompt.PARDON in prompts(call.done)
@@ -396,7 +397,7 @@ def test_a_recording_without_speech_is_dropped_and_its_turn_has_no_words() -> No
 def test_a_recording_that_fails_ends_its_turn_and_is_not_offered_again() -> None:
     call = offered()
     call.feed(Pressed("2"))
-    call.hear(SILENCE, 2 * PROMPT_MS + 100)
+    call.hear(SILENCE, 2 * PROMPT_MS + UNDER_WAY_MS + 100)
     done = call.feed(RecordingLost())
     assert kinds(done)[:2] == ["CallerSpeechStopped", "CallerTranscribed"]
     assert prompts(done) == [Prompt.NOT_RECORDED, Prompt.MENU_HOLD, Prompt.MENU_CALLBACK, Prompt.MENU_TRANSFER]
@@ -419,7 +420,7 @@ def test_a_human_is_asked_for_by_name_once_the_caller_was_told() -> None:
     call = offered()
     call.feed(Pressed("4"))
     assert not any(isinstance(event, HumanWanted) for event in events(call.done))
-    call.wait(PROMPT_MS / 1_000 + 0.1)
+    call.wait((PROMPT_MS + UNDER_WAY_MS) / 1_000 + 0.1)
     assert HumanWanted("boss") in events(call.done)
     assert call.of(NoteChoice)[0].choice.name == "HUMAN"
 

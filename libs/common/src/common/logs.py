@@ -104,5 +104,5 @@ def configure(service: str, level: str, style: str, secrets: Iterable[str] = ())
     handler.setFormatter(formatter(service, Redactor(secrets)))
     logging.raiseExceptions = False  # a record that cannot be formatted would be printed with its arguments, unredacted
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("asyncio", "nats", "picows", "uvicorn", "uvicorn.error", "uvicorn.access"):
+    for noisy in ("asyncio", "httpx2", "nats", "openai", "picows", "uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

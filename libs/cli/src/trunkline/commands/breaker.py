@@ -30,11 +30,12 @@ def show(nats_url: str | None, as_json: bool) -> int:
 
 def _order(name: str, mode: BreakerMode, about: str) -> None:
     @breaker.command(name, help=about)
+    @click.option("--provider", default="", help="the breaker of this endpoint; needed if there are several")
     @click.option("--model", default="", help="the breaker of this model; needed if there are several")
     @on_the_bus
-    def order(model: str, nats_url: str | None, as_json: bool) -> int:
+    def order(provider: str, model: str, nats_url: str | None, as_json: bool) -> int:
         output = Output(as_json=as_json)
-        _show(asyncio.run(_decide(reach.nats_url(nats_url), model, mode)), output)
+        _show(asyncio.run(_decide(reach.nats_url(nats_url), provider, model, mode)), output)
         return 0
 
 
@@ -48,18 +49,19 @@ async def _ask(url: str) -> tuple[BreakerStanding, ...]:
         return await breakers.ask(bus)
 
 
-async def _decide(url: str, model: str, mode: BreakerMode) -> tuple[BreakerStanding, ...]:
+async def _decide(url: str, provider: str, model: str, mode: BreakerMode) -> tuple[BreakerStanding, ...]:
     async with reach.connected(url) as bus:
-        return await breakers.order(bus, await _the_one(bus, model), mode)
+        return await breakers.order(bus, await _the_one(bus, provider, model), mode)
 
 
-async def _the_one(bus: Bus, model: str) -> BreakerStanding:
+async def _the_one(bus: Bus, provider: str, model: str) -> BreakerStanding:
     known = await breakers.ask(bus)
-    found = [each for each in known if model in ("", each.model)]
+    found = [each for each in known if provider in ("", each.provider) and model in ("", each.model)]
     if len(found) == 1:
         return found[0]
-    models = ", ".join(sorted(each.model for each in known)) or "none yet: no attempt at a provider was seen"
-    raise TrunklineError(f"which breaker? Name one with --model; there are: {models}")
+    there = ", ".join(sorted(f"{each.provider} {each.model}" for each in known))
+    there = there or "none yet: no attempt at a provider was seen"
+    raise TrunklineError(f"which breaker? Name one with --provider and --model; there are: {there}")
 
 
 def _show(standings: tuple[BreakerStanding, ...], output: Output) -> None:

@@ -24,7 +24,7 @@ from talker.port import (
 )
 
 NEVER: Final = float("inf")
-_UNDER_WAY_MS: Final = 200
+UNDER_WAY_MS: Final = 200
 """From us to the caller's ear: a tone must have sounded to its end before the recording that follows cuts it off."""
 _FREE: Final = frozenset({Stand.IDLE, Stand.MENU, Stand.HOLDING, Stand.THANKING})
 """Where the caller is in the middle of nothing."""
@@ -136,7 +136,7 @@ class MenuDesk:
 
     def _say(self, names: tuple[Prompt, ...], number: int, now: float) -> Commands:
         """All of it is sent at once, ahead of time; the caller hears it from now on."""
-        lasts_ms = self._voice.lasts_ms(names) + _UNDER_WAY_MS
+        lasts_ms = self._voice.lasts_ms(names) + UNDER_WAY_MS
         self._said_until = now + lasts_ms / 1_000
         said = self._voice.alone(names)
         return (*said, *self._feed(menu.PromptsEnded(number, lasts_ms), now))
