@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import aiohttp
 
 from bench.systems import free_ports
-from chaos.processes import ROOT, Member, clean_environment, open_files
+from chaos.processes import ROOT, Member, clean_environment, connections_to, open_files
 from fakes.cluster import Cluster, Node
 from fakes.proxy import Proxy
 
@@ -56,7 +56,7 @@ class Level:
     subscriptions: int
     connections: int
     open_files: dict[int, int]
-    """By process id."""
+    """By process id; without the connections that an HTTP client keeps to use them again."""
 
 
 @dataclass
@@ -94,6 +94,11 @@ class Stack:
     def messages(self) -> Path:
         """Where the replicas of the fallback service keep what callers leave."""
         return self.scratch / "messages"
+
+    @property
+    def records(self) -> Path:
+        """Where the edges write down every call that has ended."""
+        return self.scratch / "calls.jsonl"
 
     # --- coming and going -------------------------------------------------------------------------------------------
 
@@ -201,6 +206,7 @@ class Stack:
             "EDGE_PORT": str(port),
             "EDGE_OPS_PORT": str(ops),
             "EDGE_AGENT_PROFILES": str(AGENTS),
+            "EDGE_CALL_RECORDS": str(self.records),
             "EDGE_MAX_CALLS": str(2 * self.size.workers * self.size.calls_per_worker),
         }
         if self.size.edges_move_calls:
@@ -260,11 +266,14 @@ class Stack:
         pages = [await node.asked("/connz?subs=1&limit=1024") for node in self.cluster.nodes if node.pid is not None]
         clients = [client for page in pages for client in page["connections"]]
         subjects = [subject for client in clients for subject in client.get("subscriptions_list", ())]
-        pids = [member.pid for member in self.members if member.pid is not None]
+        pids = [member.pid for member in (*self.workers, *self.edges) if member.pid is not None]
+        pooling = [member.pid for member in self.fallbacks if member.pid is not None]
+        files = {pid: open_files(pid) for pid in pids}
+        files |= {pid: open_files(pid) - connections_to(self.openai_port, pid) for pid in pooling}
         return Level(
             subscriptions=sum(not _REPLIES.fullmatch(subject) for subject in subjects),
             connections=len(clients),
-            open_files={pid: open_files(pid) for pid in pids},
+            open_files=files,
         )
 
     async def busiest_node(self) -> Node:
