@@ -1,11 +1,14 @@
 """How long the callers of an outage waited: to be told something, to be answered, to be back where they belong."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from chaos.evidence import Evidence, Placed, Struck
 from chaos.silences import ModelPace, silences
 from chaos.told import Told
 from common.messages.facts import ServiceLevelChanged, TurnEnded, TurnStarted
+
+_MENU: Final = 3
 
 
 def spoken_to_ms(told: Told, placed: Placed, struck: Struck) -> float | None:
@@ -39,11 +42,24 @@ def back_ms(told: Told, placed: Placed, struck: Struck) -> float | None:
 
 
 def gap_ms(evidence: Evidence, placed: Placed, pace: ModelPace) -> float:
-    """The longest silence while speech was due, until the first sound; only what lay after the outage had begun."""
+    """The longest silence while speech was due, until the first sound; only what lay after the outage had begun.
+
+    In the menu none is due: it has said what can be pressed, and waits.
+    """
     speeches = {session.number: session.speeches for session in evidence.sessions.values()}
     began_s = evidence.struck.began_s
-    found = silences(placed.call, speeches, pace)
+    found = (
+        each
+        for each in silences(placed.call, speeches, pace)
+        if _level_at(evidence.told, placed, each.covered_s) != _MENU
+    )
     return 1000 * max([0.0, *(each.covered_s - max(each.start_s, began_s) for each in found)])
+
+
+def _level_at(told: Told, placed: Placed, at_s: float) -> int:
+    at_ms = (at_s - placed.call.first_frame_s) * 1000
+    changes = [each for each in told.of(placed.call_id, ServiceLevelChanged) if each.at_ms <= at_ms]
+    return changes[-1].level if changes else 0
 
 
 def voices(told: Told, call_id: str) -> list[TurnStarted]:

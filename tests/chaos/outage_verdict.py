@@ -104,8 +104,8 @@ def _levels(outage: Outage, evidence: Evidence) -> Iterator[str]:
     for each in evidence.before:
         if outage.is_home_again and went[each.call_id][-1] != outage.starts_at:
             yield f"call {each.call.number}: did not come back"
-    if not any(went[each.call_id] == outage.levels[0] for each in evidence.before):
-        yield f"no call went through the levels {outage.levels[0]}"
+    if not any(outage.reaches in went[each.call_id] for each in evidence.before):
+        yield f"no call came to level {outage.reaches}"
 
 
 def _talkers(outage: Outage, told: Told, placed: Placed) -> Iterator[str]:

@@ -47,7 +47,9 @@ class Outage:
     talks_s: float
     """How long the callers of before talk: until after the end, so that they can come back."""
     levels: tuple[tuple[int, ...], ...]
-    """The sequences of levels a call of before may go through; at least one goes through the first of these."""
+    """The sequences of levels a call of before may go through."""
+    reaches: int
+    """The level at least one of them comes to: else nothing has happened."""
     levels_during: tuple[tuple[int, ...], ...] = ()
     calls_during: int = 0
     """Callers who call while it lasts."""
@@ -82,7 +84,7 @@ class Outage:
 
 _LEAVE_A_MESSAGE: Final[tuple[Step, ...]] = (
     {"wait_for_agent_speech": {"timeout_ms": 10_000}},
-    {"pause_ms": 3_000},
+    {"pause_ms": 5_000},
     {"dtmf": "2"},
     {"pause_ms": 7_000},
     {"say": "caller-2"},
@@ -101,6 +103,7 @@ OUTAGES: Final = (
         talks_s=70.0,
         calls_during=2,
         levels=((0, 2, 0),),
+        reaches=2,
         levels_during=((2, 0),),
         marks=(Mark("answered_ms", "p99", AT_ONCE_MS),),
     ),
@@ -112,6 +115,7 @@ OUTAGES: Final = (
         lasts_s=15.0,
         talks_s=70.0,
         levels=((0, 2, 0), (0,)),
+        reaches=2,
     ),
     Outage(
         name="brown_out",
@@ -121,6 +125,7 @@ OUTAGES: Final = (
         lasts_s=120.0,
         talks_s=140.0,
         levels=((0,), (0, 2, 0)),
+        reaches=0,
     ),
     Outage(
         name="openai_away",
@@ -132,6 +137,7 @@ OUTAGES: Final = (
         calls_during=3,
         steps_during=_LEAVE_A_MESSAGE,
         levels=((0, 2, 3, 0), (0, 2, 3, 2, 0), (0, 3, 0), (0, 3, 2, 0)),
+        reaches=3,
         levels_during=((2, 3), (3,), (2, 3, 2), (3, 2)),
         says=Prompt.TROUBLE,
         cause=LevelCause.STAGES_FAILED,
@@ -146,6 +152,7 @@ OUTAGES: Final = (
         lasts_s=20.0,
         talks_s=85.0,
         levels=((0, 2, 3, 2, 0), (0, 2, 3, 0), (0, 3, 2, 0), (0, 3, 0), (0, 2, 0)),
+        reaches=3,
     ),
     Outage(
         name="rate_limited",
@@ -155,6 +162,7 @@ OUTAGES: Final = (
         lasts_s=12.0,
         talks_s=75.0,
         levels=((0, 2, 3, 0), (0, 3, 0), (0, 2, 3, 2, 0), (0, 3, 2, 0), (0, 2, 0), (0,)),
+        reaches=3,
         says=Prompt.THROTTLED,
         cause=LevelCause.THROTTLED,
         may_trip=False,
@@ -172,6 +180,7 @@ OUTAGES: Final = (
         talks_s=25.0,
         starts_at=2,
         levels=((2,),),
+        reaches=2,
         may_trip=False,
         one_talker_dies=True,
     ),
@@ -183,6 +192,7 @@ OUTAGES: Final = (
         lasts_s=11.0,
         talks_s=75.0,
         levels=((0, 2, 0),),
+        reaches=2,
         stays_open=True,
     ),
     Outage(
@@ -194,6 +204,7 @@ OUTAGES: Final = (
         talks_s=30.0,
         calls_during=4,
         levels=((0,),),
+        reaches=0,
         levels_during=((2,),),
         moves_talkers=False,
         may_trip=False,

@@ -87,8 +87,12 @@ def test_a_call_that_flaps_is_wrong() -> None:
         level(0, 2, 5, 54_000, LevelCause.RECOVERED),
     ]
     found = judged(*in_realtime(), *turn_based(), *back_home(), *again)
-    assert "call 1: went through the levels (0, 2, 0, 2, 0)" in found
-    assert "no call went through the levels (0, 2, 0)" in found
+    assert found == ["call 1: went through the levels (0, 2, 0, 2, 0)"]
+
+
+def test_an_outage_nobody_noticed_was_none() -> None:
+    calm = [*in_realtime(), *asked(AGAIN, 1, 50_000), *said(ANSWER, 1, 50_800)]
+    assert judged(*calm, name="realtime_mute") == ["no call came to level 2"]
 
 
 def test_a_brown_out_may_move_a_call_there_and_back_and_not_once_more() -> None:
@@ -308,3 +312,10 @@ def test_a_gap_is_silence_after_the_outage_had_begun() -> None:
     assert gap_ms(earlier, made.before[0], PACE) == pytest.approx(1000)
     before = replace(made, struck=Struck(25.0, 30.0))
     assert gap_ms(before, made.before[0], PACE) == 0
+
+
+def test_the_menu_owes_nobody_speech_while_it_waits_for_a_key() -> None:
+    calls = (Placed("CA1", hand_made_call([heard(0, 1), heard(29, 900)], [turn(20, 22)])),)
+    lowered = replace(in_the_menu("Press a key.", LevelCause.STAGES_FAILED), before=calls)
+    assert gap_ms(lowered, calls[0], PACE) == 0
+    assert gap_ms(replace(good(), before=calls), calls[0], PACE) == pytest.approx(6200)

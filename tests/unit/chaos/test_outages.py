@@ -40,6 +40,7 @@ def test_calls_go_through_neighbouring_levels_and_end_where_they_began(outage: O
     for sequence in (*outage.levels, *outage.levels_during, *outage.levels_after):
         assert all(one != other for one, other in pairwise(sequence))
     assert all(sequence[0] == outage.starts_at for sequence in outage.levels)
+    assert any(outage.reaches in sequence for sequence in outage.levels)
     assert outage.is_home_again
     assert all(sequence[-1] == outage.starts_at for sequence in outage.levels)
 
