@@ -15,6 +15,7 @@ import aiohttp
 
 from bench.systems import free_ports
 from chaos.processes import ROOT, Member, clean_environment, connections_to, open_files
+from common import pipeline
 from fakes.cluster import Cluster, Node
 from fakes.proxy import Proxy
 
@@ -29,6 +30,12 @@ AWAY_WITHIN_S: Final = 90.0
 
 _REPLIES: Final = re.compile(r"_INBOX\.[^.]+\.\*")
 """Where a client gets all its answers: one subscription for its whole life, made with its first request."""
+
+_MODELS: Final = {
+    "transcription": pipeline.TRANSCRIPTION_MODEL,
+    "chat": pipeline.CHAT_MODEL,
+    "speech": pipeline.SPEECH_MODEL,
+}
 
 Tier = Literal["worker", "edge", "fallback"]
 
@@ -47,6 +54,8 @@ class Size:
     """Replicas of the fallback service."""
     fallback_settings: tuple[tuple[str, str], ...] = ()
     """What they are told beside where everything is."""
+    stage_timeout_s: float | None = None
+    """How long they wait for a stage of the pipeline; None: as long as by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +235,21 @@ class Stack:
             "FALLBACK_OPS_PORT": str(ops),
             **dict(self.size.fallback_settings),
         }
+        if self.size.stage_timeout_s is not None:
+            environment["FALLBACK_PIPELINE"] = str(self._pipeline(self.size.stage_timeout_s))
         member = self._member("fallback", "fallback", environment, ops)
         self.fallbacks.append(member)
         return member
+
+    def _pipeline(self, timeout_s: float) -> Path:
+        """The simulated OpenAI for every stage, with that patience."""
+        file = self.scratch / "pipeline.toml"
+        shared = (
+            f'base_url = "http://{HOST}:{self.openai_port}/v1"\nkey_name = "OPENAI_API_KEY"\ntimeout_s = {timeout_s}\n'
+        )
+        tables = (f'[[{stage}]]\nname = "openai"\nmodel = "{model}"\n{shared}' for stage, model in _MODELS.items())
+        file.write_text("".join(tables))
+        return file
 
     async def replace(self, tier: Tier, old: Member) -> None:
         """A new member first, then the old one is asked to go, and waited for."""

@@ -22,13 +22,15 @@ SEED = int(os.environ.get("CHAOS_SEED", SystemRandom().randrange(1_000_000)))
 CALLS = 20
 FEW = 6
 """Where it is about what is done, not about how many it is done for."""
+PATIENCE_S = 15.0
+"""A machine that is busy with something else for three seconds is no outage of a provider's."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The whole system as processes, for all tests of this file."""
     scratch: Path = tmp_path_factory.mktemp("outages")
-    size = Size(workers=2, edges=2, calls_per_worker=2 * CALLS, warm_sessions=FEW)
+    size = Size(workers=2, edges=2, calls_per_worker=2 * CALLS, warm_sessions=FEW, stage_timeout_s=PATIENCE_S)
     async with running(size_for(size, Scale(CALLS, SEED)), scratch) as made:
         yield made
 
