@@ -64,7 +64,7 @@ async def play(stack: Stack, outage: Outage, scale: Scale) -> Row:
     await stack.complete()
     wrong += await not_recovered(stack)
     wrong += still_held(await leaks(stack, level), await counted(stack))
-    wrong += await not_recorded_once(stack, [each.call_id for each in evidence.calls])
+    wrong += await not_recorded_once(stack.records, [each.call_id for each in evidence.calls])
     return row_of(outage, evidence, PACE, Afterwards(tuple(wrong), time.monotonic() - started_s))
 
 

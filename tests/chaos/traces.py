@@ -18,13 +18,13 @@ RECOVERED_WITHIN_S: Final = 60.0
 _BYTES_PER_MS: Final = 8
 
 
-async def not_recorded_once(stack: Stack, call_ids: Sequence[str]) -> list[str]:
-    """The calls that have no record, or several; waits for those that are missing."""
-    deadline = time.monotonic() + RECORDED_WITHIN_S
-    counts = _records(stack.records)
+async def not_recorded_once(records: Path, call_ids: Sequence[str], within_s: float = RECORDED_WITHIN_S) -> list[str]:
+    """The calls that have no record in the file, or several; waits for those that are missing."""
+    deadline = time.monotonic() + within_s
+    counts = _records(records)
     while any(not counts[call_id] for call_id in call_ids) and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
-        counts = _records(stack.records)
+        counts = _records(records)
     return [f"call {call_id} has {counts[call_id]} records" for call_id in call_ids if counts[call_id] != 1]
 
 
