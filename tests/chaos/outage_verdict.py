@@ -83,11 +83,15 @@ def unsaid(outage: Outage, evidence: Evidence, text: str) -> list[str]:
 
 
 def _is_answered_after(evidence: Evidence, placed: Placed) -> bool:
-    """Whether a caller of before asked something after the end, and a model answered."""
+    """Whether a model still spoke after the end, to what a caller of before asked then, if anything."""
     end_ms = (evidence.struck.ended_s - placed.call.first_frame_s) * 1000
     asked = [fact.end_ms for fact in evidence.told.of(placed.call_id, TurnEnded) if fact.end_ms > end_ms]
     answers = [voice for voice in voices(evidence.told, placed.call_id) if is_answer(voice)]
-    return bool(asked) and any(voice.at_ms >= asked[0] for voice in answers)
+    if asked:
+        return any(voice.at_ms >= asked[0] for voice in answers)
+    items = {voice.item_id for voice in answers}
+    said = evidence.told.of(placed.call_id, AgentSaid)
+    return any(fact.end_ms > end_ms for fact in said if fact.item_id in items)
 
 
 def _levels(outage: Outage, evidence: Evidence) -> Iterator[str]:

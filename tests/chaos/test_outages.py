@@ -6,6 +6,7 @@ every caller says and when; `CHAOS_SEED` repeats it.
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 
@@ -37,11 +38,18 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    ("name", "calls", "talk_s"),
-    [("realtime_away", CALLS, 55.0), ("openai_away", FEW, 65.0), ("fallback_kill", FEW, 16.0), ("rollout", FEW, 18.0)],
+    ("name", "calls", "lasts_s", "talk_s"),
+    [
+        ("realtime_away", CALLS, 8.0, 55.0),
+        ("openai_away", FEW, 20.0, 52.0),
+        ("fallback_kill", FEW, 0.0, 16.0),
+        ("rollout", FEW, 7.0, 20.0),
+    ],
 )
-async def test_no_call_is_lost_or_forgets_and_all_come_back(stack: Stack, name: str, calls: int, talk_s: float) -> None:
-    outage = BY_NAME[name]
-    row = await play(stack, outage, Scale(calls, SEED, arriving_s=5.0, talk_s=talk_s))
+async def test_no_call_is_lost_or_forgets_and_all_come_back(
+    stack: Stack, name: str, calls: int, lasts_s: float, talk_s: float
+) -> None:
+    outage = replace(BY_NAME[name], lasts_s=lasts_s)
+    row = await play(stack, outage, Scale(calls, SEED, arriving_s=3.0, talk_s=talk_s))
     assert row["is_correct"], "\n".join([f"seed {SEED}", *outage_remarks(row)])
     assert row["held"] == row["offered"] == calls + outage.calls_during + outage.calls_after

@@ -65,8 +65,15 @@ def test_calls_that_failed_or_were_never_placed_are_lost() -> None:
 def test_a_call_in_which_nobody_answers_after_the_end_is_lost() -> None:
     deaf = [*in_realtime(), *turn_based(), *back_home()[:2], *asked(AGAIN, 3, 50_000)]
     assert lost(evidence(deaf)) == ["call 1: nobody answered any more"]
+    silent = [*in_realtime(), *turn_based(), *back_home()[:2]]
+    assert lost(evidence(silent)) == ["call 1: nobody answered any more"]
     only_a_prompt = [*deaf, *said("One moment.", 3, 50_800, item="prompt")]
     assert lost(evidence(only_a_prompt)) == ["call 1: nobody answered any more"]
+
+
+def test_a_caller_who_heard_an_answer_to_its_end_and_hung_up_is_not_lost() -> None:
+    content = [*in_realtime(), *turn_based()[:4], *said(ANSWER, 2, 29_000)]
+    assert lost(evidence(content)) == []
 
 
 # --- levels and talkers -----------------------------------------------------------------------------------------------
