@@ -88,7 +88,7 @@ def _is_answered_after(evidence: Evidence, placed: Placed) -> bool:
     asked = [fact.end_ms for fact in evidence.told.of(placed.call_id, TurnEnded) if fact.end_ms > end_ms]
     answers = [voice for voice in voices(evidence.told, placed.call_id) if is_answer(voice)]
     if asked:
-        return any(voice.at_ms >= asked[0] for voice in answers)
+        return any(voice.at_ms >= min(asked) for voice in answers)
     items = {voice.item_id for voice in answers}
     said = evidence.told.of(placed.call_id, AgentSaid)
     return any(fact.end_ms > end_ms for fact in said if fact.item_id in items)
