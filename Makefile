@@ -56,7 +56,7 @@ format: setup ## Rewrite the sources in the house format
 bench: setup ## Compare with a plain bridge at 20, 80 and 200 calls; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: setup ## Break everything under calls and show what it cost; ARGS="--calls 50 --faults worker_kill --seed 1"
+chaos: setup ## Break everything under calls and show what it cost; ARGS="--faults worker_kill --outages none --seed 1"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 prompts: ## Speak the prompts of agents/prompts anew from their texts (needs flite and sox)

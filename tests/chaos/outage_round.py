@@ -1,179 +1,194 @@
 """One outage: calls are placed, the provider fails, more callers come, it recovers, everybody tells what happened."""
 
 import asyncio
+import contextlib
 import json
 import time
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-from bench.latency import summarise
-from chaos import outage_verdict as verdict
 from chaos.commands import trunkline
-from chaos.outage_verdict import Placed, Struck
-from chaos.outages import QUICK, Outage
+from chaos.evidence import Evidence, Json, Struck, read_chats, read_placed, read_sessions
+from chaos.leaks import counted, leaks, settled_level, still_held
+from chaos.outage_rows import Afterwards, row_of
+from chaos.outage_verdict import unsaid
+from chaos.outages import FALLBACKS, QUICK, Outage
 from chaos.people import script
 from chaos.processes import ROOT
-from chaos.report import Row
-from chaos.round import Scale, all_attached, calling
-from chaos.stack import ACCOUNT_SID, AUTH_TOKEN, Stack
+from chaos.round import PACE, Callers, Scale, all_attached, calling
+from chaos.rows import Row
+from chaos.scrape import Scraped, scrape
+from chaos.stack import ACCOUNT_SID, AUTH_TOKEN, Size, Stack
 from chaos.told import Told, listening
+from chaos.traces import not_kept, not_recorded_once, not_recovered
 from common.profile import Menu
 from common.prompts import load_prompts
 
-FALLBACKS: Final = 2
 SETTLING_S: Final = 2.0
-ANSWER_AT_MOST_MS: Final = 2_000.0
-"""Of the turn during which the provider failed, and of who calls while nothing works. Shown, never asserted."""
-_FEW: Final = 5
+FLAGS_SEEN_S: Final = 2.5
+"""An edge looks at the flags once a second."""
+_BETWEEN_S: Final = 10.0
+"""Who calls meanwhile talks for so much less than who called before: about until the same moment."""
+
+
+_AFTER_TALKS_S: Final = 8.0
+_WHEN: Final = ("before", "during", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """What the callers' processes wrote down, and when it struck."""
+
+    results: Mapping[str, Json]
+    """By whether they were placed before, during or after it."""
+    struck: Struck
 
 
 async def play(stack: Stack, outage: Outage, scale: Scale) -> Row:
     """The outage's row."""
     started_s = time.monotonic()
-    await stack.resize(
-        replace(
-            stack.size,
-            calls_per_worker=2 * scale.calls,
-            edges_move_calls=False,
-            fallbacks=FALLBACKS,
-            fallback_settings=QUICK,
-        )
-    )
+    await _prepare(stack, outage, scale)
+    level = await settled_level(stack)
+    counts = await scrape(stack.fallbacks)
+    async with listening(stack.cluster.urls) as told:
+        calls = await _play(stack, outage, scale)
+        await asyncio.sleep(1.0)
+    wrong = _uncounted(outage, counts, await scrape(stack.fallbacks)) if outage.counts else []
+    evidence = await _evidence(stack, outage, told, calls)
+    wrong += _unsaid(outage, evidence)
+    if outage.leaves_messages:
+        wrong += await not_kept(stack, [each.call_id for each in evidence.during])
+    await stack.complete()
+    wrong += await not_recovered(stack)
+    wrong += still_held(await leaks(stack, level), await counted(stack))
+    wrong += await not_recorded_once(stack.records, [each.call_id for each in evidence.calls])
+    return row_of(outage, evidence, PACE, Afterwards(tuple(wrong), time.monotonic() - started_s))
+
+
+def size_for(size: Size, scale: Scale) -> Size:
+    """The stack's size for outages: room for twice the calls everywhere."""
+    room = max(size.calls_per_worker, 2 * scale.calls)
+    return replace(size, calls_per_worker=room, edges_move_calls=False, fallbacks=FALLBACKS, fallback_settings=QUICK)
+
+
+async def _prepare(stack: Stack, outage: Outage, scale: Scale) -> None:
+    await stack.resize(size_for(stack.size, scale))
     await stack.complete()
     for kind in ("faults", "sessions", "requests"):
         await stack.openai("DELETE", kind)
-    rollout = "100" if outage.starts_at == 0 else "0"
-    await trunkline(stack, "flags", "set", "realtime.rollout", rollout)
-    await asyncio.sleep(1.5)  # an edge looks at the flags once a second
-    async with listening(stack.cluster.urls) as told:
-        before, during, struck = await _calls(stack, outage, scale)
-        await asyncio.sleep(1.0)
-    await outage.end(stack)
-    kept = await _messages_kept(stack) if outage.leaves_messages else 0
-    await stack.complete()
-    sessions = await stack.openai("GET", "sessions?recognise=0")
-    requests = await stack.openai("GET", "requests")
-    _keep(stack.scratch / f"{outage.name}-told.json", told, sessions, requests)
-    chats = [each for each in requests if each["endpoint"] == "chat" and each["asked"]]
-    wrong = verdict.wrongs(outage, told, before, during)
-    wrong += [line for call in before for line in verdict.forgotten(told, call, sessions, chats)]
-    if outage.says is not None:
-        text = load_prompts(ROOT / "agents" / "prompts").of(None, "en", Menu())[outage.says].text
-        wrong += verdict.unsaid(outage, told, [*before, *during], text)
-    if outage.leaves_messages and kept < outage.calls_during:
-        wrong.append(f"{kept} of {outage.calls_during} messages are there after all replicas were killed")
-    return _row(outage, told, before, during, struck, wrong, time.monotonic() - started_s)
-
-
-def _keep(file: Path, told: Told, sessions: list[Any], requests: list[Any]) -> None:
-    """What is judged, for whoever wants to look closer."""
-    facts = {call_id: [json.loads(fact.encode()) for fact in each] for call_id, each in told.facts.items()}
-    file.write_text(json.dumps({"facts": facts, "sessions": sessions, "requests": requests}))
-
-
-def _row(
-    outage: Outage,
-    told: Told,
-    before: list[Placed],
-    during: list[Placed],
-    struck: Struck,
-    wrong: list[str],
-    took_s: float,
-) -> Row:
-    calls = [*before, *during]
-    sequences: dict[str, int] = {}
-    for call in calls:
-        name = "→".join(f"L{level}" for level in verdict.levels(told, call.call_id))
-        sequences[name] = sequences.get(name, 0) + 1
-    spoken_to = [verdict.spoken_to_ms(told, call, struck) for call in before]
-    answered = [verdict.answered_ms(told, call, struck) for call in before]
-    return {
-        "outage": outage.name,
-        "what": outage.what,
-        "offered": len(calls),
-        "held": sum(call.failure is None for call in calls),
-        "spoken_to_ms": _summary(spoken_to),
-        "answered_ms": _summary(answered),
-        "spoke_ms": _summary([verdict.spoke_ms(call) for call in during]),
-        "back_ms": _summary([verdict.back_ms(told, call, struck) for call in before]),
-        "levels": sequences,
-        "has_tripped": verdict.has_tripped(told),
-        "took_s": round(took_s, 1),
-        "wrong": wrong[:_FEW],
-        "is_correct": not wrong,
-    }
-
-
-def _summary(samples_ms: list[float | None]) -> dict[str, Any]:
-    return asdict(summarise([each / 1000 for each in samples_ms if each is not None]))
+    await trunkline(stack, "flags", "set", "realtime.rollout", "100" if outage.starts_at == 0 else "0")
+    await asyncio.sleep(FLAGS_SEEN_S)
 
 
 # --- the calls --------------------------------------------------------------------------------------------------------
 
 
-async def _calls(stack: Stack, outage: Outage, scale: Scale) -> tuple[list[Placed], list[Placed], Struck]:
+async def _play(stack: Stack, outage: Outage, scale: Scale) -> _Calls:
     random = Random(f"{scale.seed}:{outage.name}")
     talks_s = scale.talk_s or outage.talks_s
     before = [
-        {
-            "number": number,
-            "after_s": random.uniform(0, scale.arriving_s),
-            "script": script(random, talks_s),
-        }
+        _call(number, random.uniform(0, scale.arriving_s), script(random, talks_s))
         for number in range(1, scale.calls + 1)
     ]
-    async with calling(stack.scratch, _plan(stack, before), stack.scratch / f"{outage.name}-before.json") as callers:
+    during, after = _calls_during(outage, random, talks_s), _calls_after(outage, random)
+    async with _placing(stack, outage, "before", before) as callers:
         await all_attached(callers, scale.calls)
         await asyncio.sleep(SETTLING_S)
         began_s = time.monotonic()
         await outage.begin(stack)
-        during = asyncio.create_task(_calls_during(stack, outage, random))
-        await asyncio.sleep(outage.lasts_s)
-        ended_s = time.monotonic()
-        await outage.end(stack)
-        placed_during = await during
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_place(stack, outage, "during", during))
+            await asyncio.sleep(outage.lasts_s)
+            ended_s = time.monotonic()
+            await outage.end(stack)
+            group.create_task(_place(stack, outage, "after", after))
         await callers.process.wait()
-    placed = _read(stack.scratch / f"{outage.name}-before.json")
-    return placed, placed_during, Struck(began_s, ended_s)
+    return _Calls({when: _results(stack, outage, when) for when in _WHEN}, Struck(began_s, ended_s))
 
 
-async def _calls_during(stack: Stack, outage: Outage, random: Random) -> list[Placed]:
-    if not outage.calls_during:
-        return []
-    steps: dict[str, Any] = {"name": "meanwhile", "max_call_ms": 90_000, "steps": list(outage.steps_during)}
-    calls = [
-        {
-            "number": 1_000 + number,
-            "after_s": 3.0 + random.uniform(0, 1.0),
-            "script": steps if outage.steps_during else script(random, 30.0),
-        }
+def _calls_during(outage: Outage, random: Random, talks_s: float) -> list[Json]:
+    acted = {"name": "meanwhile", "max_call_ms": 90_000, "steps": list(outage.steps_during)}
+    return [
+        _call(
+            1_000 + number,
+            3.0 + random.uniform(0, 1.0),
+            acted if outage.steps_during else script(random, talks_s - _BETWEEN_S),
+        )
         for number in range(outage.calls_during)
     ]
-    results = stack.scratch / f"{outage.name}-during.json"
-    scratch = stack.scratch / "during"
-    scratch.mkdir(exist_ok=True)
-    async with calling(scratch, _plan(stack, calls), results) as callers:
+
+
+def _calls_after(outage: Outage, random: Random) -> list[Json]:
+    return [
+        _call(2_000 + number, FLAGS_SEEN_S + random.uniform(0, 1.0), script(random, _AFTER_TALKS_S))
+        for number in range(outage.calls_after)
+    ]
+
+
+def _call(number: int, after_s: float, acted: Json) -> Json:
+    return {"number": number, "after_s": after_s, "script": acted}
+
+
+async def _place(stack: Stack, outage: Outage, when: str, calls: Sequence[Json]) -> None:
+    async with _placing(stack, outage, when, calls) as callers:
         await callers.process.wait()
-    return _read(results)
 
 
-def _plan(stack: Stack, calls: list[dict[str, Any]]) -> dict[str, Any]:
+def _placing(
+    stack: Stack, outage: Outage, when: str, calls: Sequence[Json]
+) -> contextlib.AbstractAsyncContextManager[Callers]:
     account = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
-    return {"voice_url": stack.voice_url, **account, "calls": calls}
+    plan = {"voice_url": stack.voice_url, **account, "calls": list(calls)}
+    scratch = stack.scratch / when
+    scratch.mkdir(exist_ok=True)
+    return calling(scratch, plan, _file(stack, outage, when))
 
 
-def _read(results: Path) -> list[Placed]:
-    calls = json.loads(results.read_text())["calls"]
-    return [verdict.read_placed(each["result"]) for each in calls if "result" in each]
+def _results(stack: Stack, outage: Outage, when: str) -> Json:
+    results: Json = json.loads(_file(stack, outage, when).read_text())
+    return results
 
 
-async def _messages_kept(stack: Stack) -> int:
-    """How many there are after every replica was killed and started again."""
-    for replica in stack.fallbacks:
-        replica.kill()
-        await replica.ended(within_s=10)
-    await stack.complete()
-    listed = await trunkline(stack, "messages")
-    return sum(each.get("kind") == "message" for each in listed)
+def _file(stack: Stack, outage: Outage, when: str) -> Path:
+    return stack.scratch / f"{outage.name}-{when}.json"
+
+
+# --- what is known of them --------------------------------------------------------------------------------------------
+
+
+async def _evidence(stack: Stack, outage: Outage, told: Told, calls: _Calls) -> Evidence:
+    sessions = await stack.openai("GET", "sessions?recognise=0&marks=1")
+    requests = await stack.openai("GET", "requests")
+    facts = {call_id: [json.loads(fact.encode()) for fact in each] for call_id, each in told.facts.items()}
+    kept = {"struck": asdict(calls.struck), "facts": facts, "sessions": sessions, "requests": requests}
+    (stack.scratch / f"{outage.name}-told.json").write_text(json.dumps(kept))  # for whoever wants to look closer
+    read = {when: read_placed(results) for when, results in calls.results.items()}
+    return Evidence(
+        told,
+        calls.struck,
+        before=read["before"][0],
+        during=read["during"][0],
+        after=read["after"][0],
+        unplaced=tuple(line for _, lines in read.values() for line in lines),
+        sessions=read_sessions(sessions),
+        chats=read_chats(requests),
+    )
+
+
+def _unsaid(outage: Outage, evidence: Evidence) -> list[str]:
+    if outage.says is None:
+        return []
+    text = load_prompts(ROOT / "agents" / "prompts").of(None, "en", Menu())[outage.says].text
+    return unsaid(outage, evidence, text)
+
+
+def _uncounted(outage: Outage, before: Scraped, now: Scraped) -> list[str]:
+    """What the metrics should have shown and did not."""
+    return [
+        f"{each.name} {dict(each.labels)} did not rise"
+        for each in outage.counts
+        if now.total(each.name, each.labels) <= before.total(each.name, each.labels)
+    ]

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 READY_WITHIN_S: Final = 60.0
 _KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
@@ -112,9 +114,21 @@ def answers_ok(url: str) -> bool:
         return False
 
 
+def fetched(url: str) -> str:
+    """The text at the address. Raises `OSError` if there is none."""
+    with _direct.open(url, timeout=5) as answer:
+        return bytes(answer.read()).decode()
+
+
 def open_files(pid: int) -> int:
     """Sockets, pipes and files that a process holds, as the kernel counts them."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def connections_to(port: int, pid: int) -> int:
+    """TCP connections of a process to that port, as the kernel counts them."""
+    connections = psutil.Process(pid).net_connections("tcp")
+    return sum(bool(each.raddr) and each.raddr.port == port for each in connections)
 
 
 def tail(log: Path, lines: int = 8) -> str:

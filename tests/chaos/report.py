@@ -1,12 +1,15 @@
 """Shows the rows to people."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-Row = dict[str, Any]
+from chaos.outage_report import NOTE as OUTAGE_NOTE
+from chaos.outage_report import outage_remarks, outage_table
+from chaos.report_cells import cell, missed, verdict
+from chaos.rows import Row
 
 _COLUMNS: Final = (
     ("fault", "fault"),
@@ -26,19 +29,30 @@ _COLUMNS: Final = (
 )
 
 
+_NOTE: Final = (
+    "Times in ms: p50 / p99 / max over the calls the fault met, by what caller and model recorded. "
+    "gap: silence while speech was due, until the first sound."
+)
+
+
 def show(report: Row, console: Console) -> None:
     """The table, and what has to be said about it."""
-    console.print(table(report["rows"]))
-    console.print(
-        "Times in ms: p50 / p99 / max over the calls the fault met, by what caller and model recorded. "
-        "gap: silence while speech was due, until the first sound.",
-        style="dim",
-    )
-    for row in report["rows"]:
-        for line in remarks(row):
-            console.print(line, style="red" if not row["is_correct"] else "yellow", highlight=False)
+    if report["rows"]:
+        console.print(table(report["rows"]))
+        console.print(_NOTE, style="dim")
+        _print_remarks(report["rows"], remarks, console)
+    if report["outages"]:
+        console.print(outage_table(report["outages"]))
+        console.print(OUTAGE_NOTE, style="dim")
+        _print_remarks(report["outages"], outage_remarks, console)
     facts = report["machine"]
     console.print(f"{facts['cpu']}, {facts['cores']} cores, Python {facts['python']}, seed {report['seed']}")
+
+
+def _print_remarks(rows: Sequence[Row], remarks_of: Callable[[Row], list[str]], console: Console) -> None:
+    for row in rows:
+        for line in remarks_of(row):
+            console.print(line, style="red" if not row["is_correct"] else "yellow", highlight=False)
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -47,7 +61,7 @@ def table(rows: Sequence[Row]) -> Table:
     for _, title in _COLUMNS:
         made.add_column(title, justify="left" if title in ("fault", "verdict") else "right", no_wrap="\n" not in title)
     for row in rows:
-        made.add_row(*(_cell(row, name) for name, _ in _COLUMNS))
+        made.add_row(*(_fault_cell(row, name) for name, _ in _COLUMNS))
     return made
 
 
@@ -57,10 +71,7 @@ def remarks(row: Row) -> list[str]:
     lines += [f"{row['fault']}:   {line}" for name in ("losses", "forgotten") for line in row[name][:3]]
     if row["leaked"]:
         lines.append(f"{row['fault']}:   leaked {row['leaks']}")
-    for mark in row["marks"]:
-        if not mark["is_met"] and mark["measured_ms"] is not None:
-            name = f"{mark['column']} {mark['statistic']}"
-            lines.append(f"{row['fault']}: {name} {mark['measured_ms']:g}, target {mark['at_most_ms']:g}")
+    lines += [f"{row['fault']}: {line}" for line in missed(row)]
     if row["false_takeovers"]:
         lines.append(f"{row['fault']}: {row['false_takeovers']} takeovers that had no reason")
     if row["items_unheard"]:
@@ -70,21 +81,5 @@ def remarks(row: Row) -> list[str]:
     return lines + [f"{row['fault']}: {note}" for note in row["notes"]]
 
 
-def _cell(row: Row, name: str) -> str:
-    if not name:
-        return _verdict(row)
-    if name == "held":
-        return f"{row['held']}/{row['offered']}"
-    value = row[name]
-    if not isinstance(value, dict):
-        return str(value)
-    if value["p50"] is None:
-        return "–"
-    return "/".join(f"{value[statistic]:.0f}" for statistic in ("p50", "p99", "max"))
-
-
-def _verdict(row: Row) -> str:
-    if not row["is_correct"]:
-        return "[bold red]WRONG[/]"
-    missed = [mark for mark in row["marks"] if not mark["is_met"] and mark["measured_ms"] is not None]
-    return "[yellow]slow[/]" if missed else "[green]good[/]"
+def _fault_cell(row: Row, name: str) -> str:
+    return cell(row, name) if name else verdict(row)

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from chaos.faults import Fault
 from chaos.judge import Strike, judge
+from chaos.leaks import leaks, settled_level
 from chaos.people import script
 from chaos.processes import ROOT, clean_environment
 from chaos.recorded import Recordings, read_call, read_session
-from chaos.rows import Circumstances, Leaks, Row, row_of
+from chaos.rows import Circumstances, Row, row_of
 from chaos.silences import ModelPace
-from chaos.stack import ACCOUNT_SID, AUTH_TOKEN, Level, Size, Stack
+from chaos.stack import ACCOUNT_SID, AUTH_TOKEN, Size, Stack
 
 PACE: Final = ModelPace(turn_detection_s=0.5, first_audio_s=0.3)
 """By the agent profile's turn detection and the model's script."""
@@ -27,8 +28,6 @@ ARRIVING_S: Final = 8.0
 """The calls begin within this: about the length of an exchange, so that a fault meets every moment of one."""
 SETTLING_S: Final = 3.0
 ATTACHED_WITHIN_S: Final = 30.0
-LEFT_WITHIN_S: Final = 30.0
-"""After this long nothing of the calls may be held any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,14 @@ async def play(stack: Stack, fault: Fault, scale: Scale) -> Row:
     await stack.openai("DELETE", "sessions")
     if fault.link is not None:
         await stack.relink(fault.link)
-    before = await _settled_level(stack)
+    before = await settled_level(stack)
     if fault.alone is not None:
         await stack.only(fault.alone)
     results, strike, notes = await _calls(stack, fault, scale)
     await stack.openai("DELETE", "faults")
     await asyncio.gather(*(proxy.mend() for proxy in stack.proxies))
     await stack.complete()
-    leaks = await _leaks(stack, before)
+    held = await leaks(stack, before)
     await stack.unlink()
     recordings = await _recordings(stack, results)
     _keep(stack.scratch / f"{fault.name}-recordings.txt", recordings, strike)
@@ -84,7 +83,7 @@ async def play(stack: Stack, fault: Fault, scale: Scale) -> Row:
     around = Circumstances(
         offered=scale.calls,
         unplaced=recordings.unplaced,
-        leaks=leaks,
+        leaks=held,
         late_frames=results["clock"]["late_frames"],
         took_s=time.monotonic() - started_s,
         notes=(*notes, *stack.notes, *_second_streams(recordings)),
@@ -167,7 +166,7 @@ async def all_attached(callers: Callers, calls: int) -> None:
                 await asyncio.sleep(0.02)
 
 
-# --- what was recorded, and what is left over -----------------------------------------------------------------------
+# --- what was recorded ------------------------------------------------------------------------------------------------
 
 
 async def _recordings(stack: Stack, results: dict[str, Any]) -> Recordings:
@@ -185,41 +184,6 @@ def _second_streams(recordings: Recordings) -> list[str]:
     """What became of the sockets that callers opened beside their own."""
     ends = Counter(end for call in recordings.calls for end in call.side_sockets)
     return [f"second streams: {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}"] if ends else []
-
-
-async def _settled_level(stack: Stack) -> Level:
-    """What is held before the calls, once it has stopped changing."""
-    level = await stack.level()
-    deadline = time.monotonic() + LEFT_WITHIN_S
-    while time.monotonic() < deadline:
-        await asyncio.sleep(0.5)
-        now = await stack.level()
-        if now == level:
-            return now
-        level = now
-    return level
-
-
-async def _leaks(stack: Stack, before: Level) -> Leaks:
-    """What is still held that was not before; waits until nothing is, but no longer than `LEFT_WITHIN_S`."""
-    deadline = time.monotonic() + LEFT_WITHIN_S
-    leaks = await _held_beyond(stack, before)
-    while leaks.total and time.monotonic() < deadline:
-        await asyncio.sleep(0.25)
-        leaks = await _held_beyond(stack, before)
-    return leaks
-
-
-async def _held_beyond(stack: Stack, before: Level) -> Leaks:
-    now = await stack.level()
-    sessions = await stack.openai("GET", "sessions?recognise=0")
-    open_files = [count - before.open_files[pid] for pid, count in now.open_files.items() if pid in before.open_files]
-    return Leaks(
-        sessions=sum(each["closed_monotonic_s"] is None and each["caller_audio"]["count"] > 0 for each in sessions),
-        subscriptions=max(0, now.subscriptions - before.subscriptions),
-        connections=max(0, now.connections - before.connections),
-        open_files=max(0, sum(max(0, more) for more in open_files)),
-    )
 
 
 def _keep(file: Path, recordings: Recordings, strike: Strike) -> None:

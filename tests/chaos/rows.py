@@ -47,7 +47,7 @@ class Circumstances:
 def row_of(fault: Fault, verdicts: Sequence[CallVerdict], around: Circumstances) -> Row:
     """The issue's fields, what explains them, and the verdict on each mark."""
     row = _counts(fault, verdicts, around) | _times(fault, verdicts)
-    row["marks"] = [_judge(mark, row) for mark in fault.marks]
+    row["marks"] = [judge_mark(mark, row) for mark in fault.marks]
     row["wrong"] = [name for name in CORRECTNESS if row[name]] + [name for name in ("foreign_frames",) if row[name]]
     row["is_correct"] = not row["wrong"]
     return row
@@ -110,7 +110,8 @@ def _summary(samples_s: Iterable[float | None]) -> Row:
     return asdict(summarise([each for each in samples_s if each is not None]))
 
 
-def _judge(mark: Mark, row: Row) -> Row:
+def judge_mark(mark: Mark, row: Row) -> Row:
+    """The mark with what was measured, and whether that is good enough."""
     measured = row[mark.column][mark.statistic]
     is_met = measured is not None and measured <= mark.at_most_ms
     return {**asdict(mark), "measured_ms": measured, "is_met": is_met}

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 import aiohttp
 
 from bench.systems import free_ports
-from chaos.processes import ROOT, Member, clean_environment, open_files
+from chaos.processes import ROOT, Member, clean_environment, connections_to, open_files
+from common import pipeline
 from fakes.cluster import Cluster, Node
 from fakes.proxy import Proxy
 
@@ -29,6 +30,12 @@ AWAY_WITHIN_S: Final = 90.0
 
 _REPLIES: Final = re.compile(r"_INBOX\.[^.]+\.\*")
 """Where a client gets all its answers: one subscription for its whole life, made with its first request."""
+
+_MODELS: Final = {
+    "transcription": pipeline.TRANSCRIPTION_MODEL,
+    "chat": pipeline.CHAT_MODEL,
+    "speech": pipeline.SPEECH_MODEL,
+}
 
 Tier = Literal["worker", "edge", "fallback"]
 
@@ -47,6 +54,8 @@ class Size:
     """Replicas of the fallback service."""
     fallback_settings: tuple[tuple[str, str], ...] = ()
     """What they are told beside where everything is."""
+    stage_timeout_s: float | None = None
+    """How long they wait for a stage of the pipeline; None: as long as by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class Level:
     subscriptions: int
     connections: int
     open_files: dict[int, int]
-    """By process id."""
+    """By process id; without the connections that an HTTP client keeps to use them again."""
 
 
 @dataclass
@@ -94,6 +103,11 @@ class Stack:
     def messages(self) -> Path:
         """Where the replicas of the fallback service keep what callers leave."""
         return self.scratch / "messages"
+
+    @property
+    def records(self) -> Path:
+        """Where the edges write down every call that has ended."""
+        return self.scratch / "calls.jsonl"
 
     # --- coming and going -------------------------------------------------------------------------------------------
 
@@ -201,6 +215,7 @@ class Stack:
             "EDGE_PORT": str(port),
             "EDGE_OPS_PORT": str(ops),
             "EDGE_AGENT_PROFILES": str(AGENTS),
+            "EDGE_CALL_RECORDS": str(self.records),
             "EDGE_MAX_CALLS": str(2 * self.size.workers * self.size.calls_per_worker),
         }
         if self.size.edges_move_calls:
@@ -220,9 +235,21 @@ class Stack:
             "FALLBACK_OPS_PORT": str(ops),
             **dict(self.size.fallback_settings),
         }
+        if self.size.stage_timeout_s is not None:
+            environment["FALLBACK_PIPELINE"] = str(self._pipeline(self.size.stage_timeout_s))
         member = self._member("fallback", "fallback", environment, ops)
         self.fallbacks.append(member)
         return member
+
+    def _pipeline(self, timeout_s: float) -> Path:
+        """The simulated OpenAI for every stage, with that patience."""
+        file = self.scratch / "pipeline.toml"
+        shared = (
+            f'base_url = "http://{HOST}:{self.openai_port}/v1"\nkey_name = "OPENAI_API_KEY"\ntimeout_s = {timeout_s}\n'
+        )
+        tables = (f'[[{stage}]]\nname = "openai"\nmodel = "{model}"\n{shared}' for stage, model in _MODELS.items())
+        file.write_text("".join(tables))
+        return file
 
     async def replace(self, tier: Tier, old: Member) -> None:
         """A new member first, then the old one is asked to go, and waited for."""
@@ -260,11 +287,14 @@ class Stack:
         pages = [await node.asked("/connz?subs=1&limit=1024") for node in self.cluster.nodes if node.pid is not None]
         clients = [client for page in pages for client in page["connections"]]
         subjects = [subject for client in clients for subject in client.get("subscriptions_list", ())]
-        pids = [member.pid for member in self.members if member.pid is not None]
+        pids = [member.pid for member in (*self.workers, *self.edges) if member.pid is not None]
+        pooling = [member.pid for member in self.fallbacks if member.pid is not None]
+        files = {pid: open_files(pid) for pid in pids}
+        files |= {pid: open_files(pid) - connections_to(self.openai_port, pid) for pid in pooling}
         return Level(
             subscriptions=sum(not _REPLIES.fullmatch(subject) for subject in subjects),
             connections=len(clients),
-            open_files={pid: open_files(pid) for pid in pids},
+            open_files=files,
         )
 
     async def busiest_node(self) -> Node:

@@ -103,7 +103,7 @@ def test_the_table_shows_every_row() -> None:
     output = StringIO()
     machine = {"cpu": "a machine", "cores": 2, "python": "3.11"}
     spoilt = row(replace(GOOD, double_talk_frames=3), fault="soak")
-    show({"rows": [row(), spoilt], "machine": machine, "seed": 7}, Console(file=output, width=200))
+    show({"rows": [row(), spoilt], "outages": [], "machine": machine, "seed": 7}, Console(file=output, width=200))
     text = output.getvalue()
     for wanted in ("worker_kill", "20/20/20", "2/2", "good", "soak", "WRONG", "double_talk_frames 3", "seed 7"):
         assert wanted in text

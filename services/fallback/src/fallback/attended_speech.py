@@ -33,6 +33,7 @@ from fallback.core.vocabulary import (
     Transcribe,
     Transcribed,
 )
+from fallback.inbox import Inbox
 from fallback.pipeline.chat import Chat, Piece, Written
 from fallback.pipeline.clients import Clients
 from fallback.pipeline.speech import Spoken
@@ -103,6 +104,7 @@ class AttendedSpeech:
         self._call_id = offer.call_id
         self._profile = offer.profile
         self._attendant = attendant
+        self._inbox = Inbox[SpeechCommand | Pressed](self._hear, self._feed)
         self._shared = shared
         self._pipeline = shared.pipeline.for_profile(offer.profile.fallback) if shared.pipeline else None
         self._recorder = shared.new_recorder(offer, self._feed)
@@ -124,24 +126,25 @@ class AttendedSpeech:
 
     def send(self, command: SpeechCommand) -> None:
         """Tell the attendant something."""
-        self._feed(command)
+        self._inbox.tell(command)
 
     def send_audio(self, pcmu: bytes) -> bool:
         """Caller audio of any length. Never dropped: it is looked at here."""
         if self._is_closed:
             return False
-        self._perform_all(self._attendant.hear(pcmu, time.monotonic()))
+        self._inbox.audio(pcmu)
         return True
 
     def press(self, digits: str) -> None:
         """The caller pressed keys."""
-        self._feed(Pressed(digits))
+        self._inbox.tell(Pressed(digits))
 
     def close(self) -> None:
         """End it; no event follows. Twice does no harm."""
         if self._is_closed:
             return
         self._is_closed = True
+        self._inbox.close()
         self._shared.stages.forget(self._look_at_stages)
         self._recorder.close()
         self._disarm()
@@ -150,6 +153,10 @@ class AttendedSpeech:
                 task.cancel()
 
     # --- the core -------------------------------------------------------------------------------------------------
+
+    def _hear(self, pcmu: bytes) -> None:
+        if not self._is_closed:
+            self._perform_all(self._attendant.hear(pcmu, time.monotonic()))
 
     def _feed(self, event: Event) -> None:
         if not self._is_closed:
