@@ -256,6 +256,7 @@ def test_a_probe_that_fails_is_no_further_opening() -> None:
 def test_a_breaker_that_opens_again_flaps(trusted: BreakerState) -> None:
     facts = [*good().told.facts["CA1"], breaker(OPEN), breaker(HALF_OPEN), breaker(trusted), breaker(OPEN)]
     assert wrongs(AWAY, evidence(facts)) == ["the breaker of realtime opened 2 times"]
+    assert wrongs(BY_NAME["realtime_mute"], evidence(facts)) == []
 
 
 def test_a_breaker_that_may_not_open_and_does_is_wrong() -> None:
