@@ -163,7 +163,9 @@ async def _evidence(stack: Stack, outage: Outage, told: Told, calls: _Calls) -> 
     sessions = await stack.openai("GET", "sessions?recognise=0&marks=1")
     requests = await stack.openai("GET", "requests")
     facts = {call_id: [json.loads(fact.encode()) for fact in each] for call_id, each in told.facts.items()}
-    kept = {"struck": asdict(calls.struck), "facts": facts, "sessions": sessions, "requests": requests}
+    standings = [{"at_s": each.at_s, "said": json.loads(each.said.encode())} for each in told.standings]
+    recorded = {"facts": facts, "standings": standings, "sessions": sessions, "requests": requests}
+    kept = {"struck": asdict(calls.struck), **recorded}
     (stack.scratch / f"{outage.name}-told.json").write_text(json.dumps(kept))  # for whoever wants to look closer
     read = {when: read_placed(results) for when, results in calls.results.items()}
     return Evidence(

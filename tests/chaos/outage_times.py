@@ -19,7 +19,7 @@ def spoken_to_ms(told: Told, placed: Placed, struck: Struck) -> float | None:
 def answered_ms(told: Told, placed: Placed, struck: Struck) -> float | None:
     """From the end of the first turn that nobody had answered when it struck to the agent's voice. None: no such turn.
 
-    A prompt that asks for patience is no answer.
+    A prompt that asks for patience is no answer. Of a caller who spoke again meanwhile, the longest wait in between.
     """
     answers = [fact.at_ms for fact in voices(told, placed.call_id) if is_answer(fact)]
     return _first_voice_ms(told, placed, struck, answers)
@@ -74,8 +74,24 @@ def is_answer(fact: TurnStarted) -> bool:
 
 def _first_voice_ms(told: Told, placed: Placed, struck: Struck, spoke_ms: Sequence[int]) -> float | None:
     struck_ms = (struck.began_s - placed.call.first_frame_s) * 1000
-    for ended in sorted(fact.end_ms for fact in told.of(placed.call_id, TurnEnded)):
-        answer = next((at_ms for at_ms in spoke_ms if at_ms >= ended), None)
-        if answer is None or answer > struck_ms:
-            return None if answer is None else answer - max(ended, struck_ms)
+    for ended in _ends(told, placed):
+        voice = next((at_ms for at_ms in spoke_ms if at_ms >= ended), None)
+        if voice is None:
+            return None
+        if voice > struck_ms:
+            return _longest_wait_ms(told, placed, max(ended, struck_ms), voice)
     return None
+
+
+def _longest_wait_ms(told: Told, placed: Placed, since_ms: float, voice_ms: int) -> float:
+    """Without speaking, between the two."""
+    began = [fact.at_ms for fact in told.of(placed.call_id, TurnStarted) if fact.speaker == "caller"]
+    waits = []
+    for ended in (since_ms, *(end for end in _ends(told, placed) if since_ms < end <= voice_ms)):
+        spoke_again = min((at_ms for at_ms in began if at_ms > ended), default=voice_ms)
+        waits.append(min(voice_ms, spoke_again) - ended)
+    return max(waits)
+
+
+def _ends(told: Told, placed: Placed) -> list[int]:
+    return sorted(fact.end_ms for fact in told.of(placed.call_id, TurnEnded))

@@ -176,7 +176,9 @@ def _breakers(outage: Outage, told: Told) -> Iterator[str]:
     counts = openings(told)
     if counts and not outage.may_trip:
         yield "a breaker opened"
-    yield from (f"the breaker of {model} opened {count} times" for (_, model), count in counts.items() if count > 1)
+    for (_, model), count in counts.items():
+        if count > outage.opens_at_most:
+            yield f"the breaker of {model} opened {count} times"
 
 
 def _trusted_too_soon(evidence: Evidence) -> Iterator[str]:

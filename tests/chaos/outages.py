@@ -63,6 +63,8 @@ class Outage:
     """Why calls come to the menu."""
     may_trip: bool = True
     """A breaker may open."""
+    opens_at_most: int = 1
+    """So often, while it gives calls to its provider; a probe that fails is no opening."""
     leaves_messages: bool = False
     """Every caller who called meanwhile leaves a message, which is there after all replicas were killed."""
     moves_talkers: bool = True
@@ -116,6 +118,7 @@ OUTAGES: Final = (
         talks_s=70.0,
         levels=((0, 2, 0), (0,)),
         reaches=2,
+        opens_at_most=3,  # a probe opens a session and asks nothing, so it works: the first calls of the ramp find out
     ),
     Outage(
         name="brown_out",

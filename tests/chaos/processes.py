@@ -125,10 +125,12 @@ def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def connections_to(port: int, pid: int) -> int:
-    """TCP connections of a process to that port, as the kernel counts them."""
-    connections = psutil.Process(pid).net_connections("tcp")
-    return sum(bool(each.raddr) and each.raddr.port == port for each in connections)
+def connections_to(port: int, pid: int, *, are_alive: bool = False) -> int:
+    """TCP connections of a process to that port, as the kernel counts them; or those only that both ends keep."""
+    connections = [
+        each for each in psutil.Process(pid).net_connections("tcp") if each.raddr and each.raddr.port == port
+    ]
+    return sum(not are_alive or each.status == psutil.CONN_ESTABLISHED for each in connections)
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -65,7 +65,7 @@ class Level:
     subscriptions: int
     connections: int
     open_files: dict[int, int]
-    """By process id; without the connections that an HTTP client keeps to use them again."""
+    """By process id; without what is kept ready for the next call."""
 
 
 @dataclass
@@ -287,15 +287,17 @@ class Stack:
         pages = [await node.asked("/connz?subs=1&limit=1024") for node in self.cluster.nodes if node.pid is not None]
         clients = [client for page in pages for client in page["connections"]]
         subjects = [subject for client in clients for subject in client.get("subscriptions_list", ())]
-        pids = [member.pid for member in (*self.workers, *self.edges) if member.pid is not None]
-        pooling = [member.pid for member in self.fallbacks if member.pid is not None]
-        files = {pid: open_files(pid) for pid in pids}
-        files |= {pid: open_files(pid) - connections_to(self.openai_port, pid) for pid in pooling}
+        pids = [member.pid for member in self.members if member.pid is not None]
         return Level(
             subscriptions=sum(not _REPLIES.fullmatch(subject) for subject in subjects),
             connections=len(clients),
-            open_files=files,
+            open_files={pid: open_files(pid) - self._kept_ready(pid) for pid in pids},
         )
+
+    def _kept_ready(self, pid: int) -> int:
+        """Sessions opened ahead of need (those of calls are in the provider's records), idle connections of a pool."""
+        is_pool = any(pid == member.pid for member in self.fallbacks)
+        return connections_to(self.openai_port, pid, are_alive=not is_pool)
 
     async def busiest_node(self) -> Node:
         """The NATS node with most clients."""

@@ -11,7 +11,7 @@ from chaos.outage_verdict import levels, lost, openings, silence_between_replica
 from chaos.outages import BY_NAME
 from chaos.recorded import Span
 from common.messages.breaker import BreakerState
-from common.messages.facts import AnyFact, LevelCause
+from common.messages.facts import AnyFact, LevelCause, TurnStarted
 from common.messages.offers import HandoverReason
 from unit.chaos.hand_made import PACE, heard, seeded, session, turn
 from unit.chaos.hand_made import call as hand_made_call
@@ -256,6 +256,7 @@ def test_a_probe_that_fails_is_no_further_opening() -> None:
 def test_a_breaker_that_opens_again_flaps(trusted: BreakerState) -> None:
     facts = [*good().told.facts["CA1"], breaker(OPEN), breaker(HALF_OPEN), breaker(trusted), breaker(OPEN)]
     assert wrongs(AWAY, evidence(facts)) == ["the breaker of realtime opened 2 times"]
+    assert wrongs(BY_NAME["realtime_mute"], evidence(facts)) == []
 
 
 def test_a_breaker_that_may_not_open_and_does_is_wrong() -> None:
@@ -293,6 +294,15 @@ def test_a_prompt_speaks_to_the_caller_and_answers_nothing() -> None:
     facts = told([*in_realtime(), *with_prompt, *back_home()])
     assert spoken_to_ms(facts, placed(), good().struck) == 400
     assert answered_ms(facts, placed(), good().struck) == 1500
+
+
+def test_a_caller_who_speaks_again_does_not_wait_meanwhile() -> None:
+    again = TurnStarted(call_id="CA1", epoch=2, at_ms=20_700, speaker="caller", item_id="turn-2")
+    impatient = [*turn_based()[:4], again, *asked(AGAIN, 2, 23_000), *said(ANSWER, 2, 24_200)]
+    facts = told([*in_realtime(), *impatient, *back_home()])
+    assert answered_ms(facts, placed(), good().struck) == 1200
+    slow = [*turn_based()[:4], again, *asked(AGAIN, 2, 23_000), *said(ANSWER, 2, 23_400)]
+    assert answered_ms(told([*in_realtime(), *slow]), placed(), good().struck) == 700
 
 
 def test_a_call_whose_turns_were_all_answered_before_has_no_such_time() -> None:
