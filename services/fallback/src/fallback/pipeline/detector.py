@@ -2,7 +2,7 @@
 
 The fast one (WebRTC's) costs next to nothing and takes many a noise for speech. The good one (Silero's model, whose
 weights come with its wheel) tells them apart; it is 9 MB and takes 70 ms to load, so all calls share it: it is given
-the last third of a second whenever the fast one has heard something, and what it says holds until it is asked again.
+the last quarter of a second whenever the fast one has heard something, and what it says holds until it is asked again.
 """
 
 from collections import deque
@@ -21,11 +21,11 @@ _SELECTIVITY: Final = 2
 _FRAME_SAMPLES: Final = SAMPLE_RATE_HZ // 100
 _VOICED_FRAMES: Final = 2
 """Of the three whole frames of 10 ms in a piece."""
-_CONTEXT_PIECES: Final = 10
+_CONTEXT_PIECES: Final = 8
 _CERTAIN_AFTER: Final = 2
 """Voiced pieces in a row before the good ear is asked: a click is not worth it."""
 _SURE: Final = 0.5
-_ASK_EVERY: Final = {True: 4, False: 2}
+_ASK_EVERY: Final = {True: 12, False: 2}
 """Voiced pieces between two questions, by whether the last answer was speech: the caller's first word is waited for."""
 _LAST: Final = 2
 """Pieces whose likelihoods are averaged to the answer."""
