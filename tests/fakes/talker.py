@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from common import audio, ids, pcmu, subjects
 from common.audio import Kind, RawRecord
@@ -211,7 +212,9 @@ class Talker:
                 pass
 
     async def _get_ready(self, offer: Offer) -> None:
-        await self.ready(offer)
+        """An edge that is gone does not answer; a real talker gives up then as well."""
+        with contextlib.suppress(NatsError):
+            await self.ready(offer)
 
     async def _on_caller_audio(self, message: Msg) -> None:
         self.caller_audio += audio.decode(message.data)
