@@ -34,7 +34,7 @@ _BETWEEN_S: Final = 10.0
 """Who calls meanwhile talks for so much less than who called before: about until the same moment."""
 
 
-_AFTER_TALKS_S: Final = 8.0
+_AFTER_TALKS_S: Final = 4.0
 _WHEN: Final = ("before", "during", "after")
 
 

@@ -36,7 +36,7 @@ def spoke_ms(placed: Placed) -> float | None:
 
 def back_ms(told: Told, placed: Placed, struck: Struck) -> float | None:
     """From the end of the outage to the call's last change of level. None: it had none after it."""
-    changes = told.of(placed.call_id, ServiceLevelChanged)
+    changes = level_changes(told, placed.call_id)
     since_ms = placed.call.first_frame_s * 1000 + changes[-1].at_ms - struck.ended_s * 1000 if changes else -1.0
     return since_ms if since_ms >= 0 else None
 
@@ -58,8 +58,13 @@ def gap_ms(evidence: Evidence, placed: Placed, pace: ModelPace) -> float:
 
 def _level_at(told: Told, placed: Placed, at_s: float) -> int:
     at_ms = (at_s - placed.call.first_frame_s) * 1000
-    changes = [each for each in told.of(placed.call_id, ServiceLevelChanged) if each.at_ms <= at_ms]
+    changes = [each for each in level_changes(told, placed.call_id) if each.at_ms <= at_ms]
     return changes[-1].level if changes else 0
+
+
+def level_changes(told: Told, call_id: str) -> list[ServiceLevelChanged]:
+    """In their order: a talker that is replaced may still tell of a change when the next has told of its own."""
+    return sorted(told.of(call_id, ServiceLevelChanged), key=lambda each: (each.epoch, each.at_ms))
 
 
 def voices(told: Told, call_id: str) -> list[TurnStarted]:

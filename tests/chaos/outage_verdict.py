@@ -5,7 +5,7 @@ from itertools import groupby, pairwise
 
 from chaos.evidence import Evidence, Placed
 from chaos.outage_memory import forgotten
-from chaos.outage_times import is_answer, voices
+from chaos.outage_times import is_answer, level_changes, voices
 from chaos.outages import Outage
 from chaos.told import Said, Told
 from chaos.voices import double_talk_frames
@@ -26,7 +26,7 @@ _STILL_AWAY = frozenset({BreakerState.OPEN, BreakerState.HALF_OPEN})
 
 def levels(told: Told, call_id: str) -> tuple[int, ...]:
     """The levels a call was served at, in order; a level nobody ever talked at does not count."""
-    changes = told.of(call_id, ServiceLevelChanged)
+    changes = level_changes(told, call_id)
     talkers = told.of(call_id, EpochChanged)
     is_first = bool(changes and talkers) and changes[0].epoch == talkers[0].epoch
     first = [] if is_first else [0]

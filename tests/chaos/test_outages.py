@@ -41,9 +41,9 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     ("name", "calls", "lasts_s", "talk_s"),
     [
         ("realtime_away", CALLS, 8.0, 55.0),
-        ("openai_away", FEW, 20.0, 52.0),
-        ("fallback_kill", FEW, 0.0, 16.0),
-        ("rollout", FEW, 7.0, 20.0),
+        ("openai_away", FEW, 16.0, 46.0),
+        ("fallback_kill", FEW, 0.0, 12.0),
+        ("rollout", FEW, 7.0, 16.0),
     ],
 )
 async def test_no_call_is_lost_or_forgets_and_all_come_back(

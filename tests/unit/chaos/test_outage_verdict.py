@@ -84,6 +84,8 @@ def test_levels_are_those_somebody_talked_at() -> None:
     at_once: list[AnyFact] = [started(), epoch(1, 10, "fallback-a"), level(2, 0, 1, 10, LevelCause.ROLLOUT)]
     assert levels(told(at_once), "CA1") == (2,)
     assert levels(told(in_realtime()), "CA1") == (0,)
+    late = level(3, 2, 2, 45_010, LevelCause.STAGES_FAILED)  # of the talker before, told when it is replaced already
+    assert levels(told([*good().told.facts["CA1"], late]), "CA1") == (0, 2, 3, 0)
 
 
 def test_a_call_that_flaps_is_wrong() -> None:
