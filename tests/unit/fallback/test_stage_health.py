@@ -130,3 +130,16 @@ def test_an_agent_that_names_its_endpoints_goes_by_those_alone() -> None:
     assert health.troubled == {(Stage.CHAT, "b")}
     health.worked(Stage.CHAT, "b")
     assert health.standing_of(own) == StagesChanged(are_up=True)
+
+
+def test_an_endpoint_that_was_too_slow_once_is_not_given_up_for_that() -> None:
+    """The delay may be ours: every other call would hear the menu for it."""
+    health = StageHealth({stage: ["a"] for stage in Stage})
+    health.failed(Stage.CHAT, "a", Trouble.SLOW, 0.0)
+    assert health.standing == StagesChanged(are_up=True)
+    health.worked(Stage.CHAT, "a")
+    health.failed(Stage.CHAT, "a", Trouble.SLOW, 1.0)
+    assert health.standing == StagesChanged(are_up=True), "it had worked in between"
+    health.failed(Stage.CHAT, "a", Trouble.SLOW, 2.0)
+    assert health.standing == StagesChanged(are_up=False)
+    assert health.take_probes(2.0 + PROBE_FIRST_S) == ((Stage.CHAT, "a"),)

@@ -5,7 +5,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, assert_never
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias, assert_never
 
 from common import ids, logs, metrics
 from common.errors import TrunklineError, UpstreamThrottled
@@ -42,6 +43,9 @@ from fallback.pipeline.transcription import Transcription
 from talker.port import Capabilities, Listener, SpeechCommand, SpeechEvent
 
 log = logs.get("attended")
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""Begun by the task that does it: one that is cancelled before its first step leaves nothing behind."""
 
 PROVIDER: Final = "fallback"
 CAPABILITIES: Final = Capabilities(
@@ -185,11 +189,11 @@ class AttendedSpeech:
             case Record(pcmu):
                 self._recorder.write(pcmu)
             case Transcribe():
-                self._begin(command.item_id, Stage.TRANSCRIPTION, self._transcribe(command))
+                self._begin(command.item_id, Stage.TRANSCRIPTION, partial(self._transcribe, command))
             case AskChat():
-                self._begin(command.answer_id, Stage.CHAT, self._ask(command))
+                self._begin(command.answer_id, Stage.CHAT, partial(self._ask, command))
             case Speak():
-                self._begin(command.answer_id, Stage.SPEECH, self._speak(command))
+                self._begin(command.answer_id, Stage.SPEECH, partial(self._speak, command))
             case Abandon(work_id):
                 for task in self._work.pop(work_id, ()):
                     task.cancel()
@@ -218,7 +222,7 @@ class AttendedSpeech:
 
     # --- the stages -----------------------------------------------------------------------------------------------
 
-    def _begin(self, work_id: str, stage: Stage, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work_id: str, stage: Stage, work: Work) -> None:
         task = asyncio.create_task(self._supervise(work_id, stage, work))
         self._work.setdefault(work_id, set()).add(task)
         task.add_done_callback(lambda done: self._done(work_id, done))
@@ -229,10 +233,10 @@ class AttendedSpeech:
         if not tasks:
             self._work.pop(work_id, None)
 
-    async def _supervise(self, work_id: str, stage: Stage, work: Coroutine[Any, Any, None]) -> None:
+    async def _supervise(self, work_id: str, stage: Stage, work: Work) -> None:
         """Whatever goes wrong with a stage is a stage that failed."""
         try:
-            await work
+            await work()
         except TrunklineError as error:
             self._feed(StageFailed(stage, work_id, is_throttled=isinstance(error, UpstreamThrottled)))
         except Exception:

@@ -23,6 +23,8 @@ class Trouble(Enum):
 
     FAILED = "failed"
     """Unreachable, too slow, broke off, or answered nonsense."""
+    SLOW = "slow"
+    """It took too long. That may be our own doing, so it is believed when it happens twice with nothing between."""
     THROTTLED = "throttled"
     REJECTED = "rejected"
     """It refuses us for good: somebody has to act, so there is no hurry to try again."""
@@ -34,6 +36,8 @@ class _Standing:
     failures: int = 0
     probe_at: float = 0.0
     is_probed: bool = False
+    is_suspect: bool = False
+    """It was too slow, once."""
 
 
 class StageHealth:
@@ -70,6 +74,9 @@ class StageHealth:
         Many calls find out at the same time: only the first of them counts, and then each probe.
         """
         standing = self._standings[stage, name]
+        if trouble is Trouble.SLOW and standing.trouble is None and not standing.is_suspect:
+            standing.is_suspect = True
+            return
         is_known = standing.trouble is not None and not standing.is_probed
         standing.trouble = trouble
         if is_known:

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from common.pipeline import Pipeline, StageEndpoint
 
-_CONNECT_WITHIN_S: Final = 1.0
+CONNECT_WITHIN_S: Final = 1.0
 """A caller waits: an endpoint that does not even take the connection is not worth more."""
 _LIMIT_S: Final = 65.0
 """Longer than any endpoint's `timeout_s`, which `Stages` watches over."""
@@ -29,7 +29,7 @@ class Clients:
         """The client of this endpoint."""
         key = endpoint.api_key.get_secret_value() if endpoint.api_key is not None else _NO_KEY
         if (endpoint.base_url, key) not in self._clients:
-            timeout = openai.Timeout(_LIMIT_S, connect=_CONNECT_WITHIN_S)
+            timeout = openai.Timeout(_LIMIT_S, connect=CONNECT_WITHIN_S)
             http = DefaultAsyncHttpxClient(timeout=timeout, event_hooks={"response": [_bound]})
             self._clients[endpoint.base_url, key] = AsyncOpenAI(
                 base_url=endpoint.base_url, api_key=key, max_retries=0, timeout=timeout, http_client=http

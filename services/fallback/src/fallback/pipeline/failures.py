@@ -15,6 +15,7 @@ from common.errors import (
     UpstreamUnavailable,
 )
 from fallback.core.stage_health import Trouble
+from fallback.pipeline.clients import CONNECT_WITHIN_S
 
 _NO_CREDIT = "insufficient_quota"
 
@@ -33,7 +34,7 @@ def translated(stage: str) -> Iterator[None]:
     try:
         yield
     except openai.APITimeoutError as error:
-        raise DeadlineExceeded(f"the {stage} endpoint's answer", 0) from error
+        raise DeadlineExceeded(f"the connection to the {stage} endpoint", CONNECT_WITHIN_S) from error
     except openai.RateLimitError as error:
         if error.code == _NO_CREDIT:
             raise UpstreamRejected(f"the {stage} endpoint has no credit for us") from error
@@ -67,5 +68,7 @@ def trouble_of(error: TrunklineError) -> Trouble:
             return Trouble.THROTTLED
         case UpstreamRejected():
             return Trouble.REJECTED
+        case DeadlineExceeded():
+            return Trouble.SLOW
         case _:
             return Trouble.FAILED
