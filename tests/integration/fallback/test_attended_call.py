@@ -44,20 +44,20 @@ async def test_a_call_is_greeted_understood_answered_and_can_be_interrupted(
         await edge.be_silent(leg, leg.audio_ms(greeting), pace=2)
         await edge.speak(leg, CALLER.pcmu)
         await edge.be_silent(leg, 900)
-        await until(lambda: edge.facts_of(leg, CallerSaid))
+        await until(lambda: edge.facts_of(leg, CallerSaid), within_s=20)
         (said,) = edge.facts_of(leg, CallerSaid)
         assert said.text == CALLER.text
         assert said.end_ms - said.start_ms == pytest.approx(CALLER.duration_ms, abs=400)
         assert edge.facts_of(leg, TurnStarted)[0].item_id == said.item_id
 
-        await until(lambda: len(leg.items) == 2 and leg.audio_ms(leg.items[1]) > 1_000)
+        await until(lambda: len(leg.items) == 2 and leg.audio_ms(leg.items[1]) > 1_000, within_s=20)
         answer = leg.items[1]
         await edge.be_silent(leg, 600)
         await edge.speak(leg, load("caller-5").pcmu)
         await edge.be_silent(leg, 900)
-        await until(lambda: len(edge.facts_of(leg, CallerSaid)) == 2)
+        await until(lambda: len(edge.facts_of(leg, CallerSaid)) == 2, within_s=20)
         (cut,) = (each for each in leg.cleared if each.item_id == answer)
-        await until(lambda: len(leg.items) == 3)
+        await until(lambda: len(leg.items) == 3, within_s=20)
         (_, last) = await on.requests("chat")
         remembered = [message for message in last["asked"]["messages"] if message["role"] == "assistant"][-1]["content"]
         whole = leg.text_of(answer)
