@@ -26,8 +26,8 @@ SELECTION = (
     "edge_kill",
     "nats_node_kill",
     "worker_link_half_open",
-    "openai_1006",
 )
+"""Sessions that the provider ends are among the outages (`test_outages.py`)."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
