@@ -25,9 +25,9 @@ SELECTION = (
     "worker_freeze",
     "edge_kill",
     "nats_node_kill",
-    "worker_link_half_open",
 )
-"""Sessions that the provider ends are among the outages (`test_outages.py`)."""
+"""Half-open links are in `test_noticing.py` as well, and sessions that the provider ends among the outages
+(`test_outages.py`); `make chaos` has them all."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
