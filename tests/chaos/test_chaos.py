@@ -26,7 +26,7 @@ SELECTION = (
     "edge_kill",
     "nats_node_kill",
 )
-"""Half-open links are in `test_noticing.py` as well, and sessions that the provider ends among the outages
+"""Half-open links are in `test_broken_network.py` as well, and sessions that the provider ends among the outages
 (`test_outages.py`); `make chaos` has them all."""
 
 
