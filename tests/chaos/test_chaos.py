@@ -22,12 +22,11 @@ CALLS = 20
 SEED = int(os.environ.get("CHAOS_SEED", SystemRandom().randrange(1_000_000)))
 SELECTION = (
     "worker_kill",
-    "worker_freeze",
     "edge_kill",
     "nats_node_kill",
 )
-"""Half-open links are in `test_broken_network.py` as well, and sessions that the provider ends among the outages
-(`test_outages.py`); `make chaos` has them all."""
+"""Frozen talkers are in `test_noticing.py` as well, half-open links in `test_broken_network.py`, sessions that the
+provider ends among the outages (`test_outages.py`); `make chaos` has them all."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
