@@ -53,3 +53,11 @@ async def test_no_call_is_lost_or_forgets_and_all_come_back(
     row = await play(stack, outage, Scale(calls, SEED, arriving_s=3.0, talk_s=talk_s))
     assert row["is_correct"], "\n".join([f"seed {SEED}", *outage_remarks(row)])
     assert row["held"] == row["offered"] == calls + outage.calls_during + outage.calls_after
+
+
+@pytest.mark.skipif("CHAOS_ALL" not in os.environ, reason="twelve minutes more: set CHAOS_ALL=1, or run `make chaos`")
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", ["realtime_mute", "brown_out", "openai_black_hole", "rate_limited", "leader_kill"])
+async def test_so_it_is_in_the_outages_that_take_longer(stack: Stack, name: str) -> None:
+    row = await play(stack, BY_NAME[name], Scale(FEW, SEED, arriving_s=3.0))
+    assert row["is_correct"], "\n".join([f"seed {SEED}", *outage_remarks(row)])
