@@ -5,7 +5,6 @@ import pytest
 from common.pcmu import SILENCE
 from common.prompt_names import Prompt
 from fallback.core.dialogue import FILL_AFTER_S, NO_SUCH_TOOL, ROUNDS_AT_MOST
-from fallback.core.memory import NO_RESULT
 from fallback.core.vocabulary import (
     Abandon,
     AskChat,
@@ -19,6 +18,7 @@ from fallback.core.vocabulary import (
     Transcribe,
 )
 from fallback.core.vocabulary import Stage as StageName
+from talker.core.seeding import NO_RESULT
 from talker.port import (
     AddToolCall,
     AddToolOutput,

@@ -15,7 +15,8 @@ from openai.types.chat import (
 from pydantic import ConfigDict, TypeAdapter
 
 from common.pcmu import BYTES_PER_MS
-from fallback.core.memory import CHARACTERS_AT_MOST, NO_RESULT, OUTPUT_CHARACTERS_AT_MOST, ChatMessage, Memory
+from fallback.core.memory import CHARACTERS_AT_MOST, OUTPUT_CHARACTERS_AT_MOST, ChatMessage, Memory
+from talker.core.seeding import NO_RESULT
 
 DECLARED: dict[str, Any] = {
     "assistant": ChatCompletionAssistantMessageParam,

@@ -13,6 +13,7 @@ from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import Adopt, Adopted, CutOver, LeftOver
 from common.messages.facts import LevelCause, UsageReported
 from common.messages.offers import HandoverReason, Offer
+from talker.alarm import Alarm
 from talker.candidacy import Candidacy
 from talker.close_codes import closed_label
 from talker.core.conversation import SpeechConversation
@@ -97,8 +98,7 @@ class CallSession:
         self._key = ids.call_key(offer.call_id)
         self._candidacy = Candidacy()
         self._over = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(lambda: self._feed(Tick()))
         self._tasks: asyncio.TaskGroup | None = None
         self._conversation: SpeechConversation | None = None
         self._listening = Listening()
@@ -143,7 +143,7 @@ class CallSession:
         if self._over.is_set():
             return
         self._speech, self._model = opened.speech, opened.model
-        self._is_lowered(opened.service_level)
+        self._note_lowered(opened.service_level)
         subject = self._subject(opened)
         now, retire_at = time.monotonic(), opened.speech.opened_at + self._around.max_age_s()
         self._conversation = SpeechConversation(
@@ -188,7 +188,7 @@ class CallSession:
     def _finish(self) -> None:
         self._end()
         self._listening.stop()
-        self._disarm()
+        self._alarm.stop()
 
     def _give_back(self, error: TrunklineError) -> None:
         self._perform(AskHandover(HandoverReason.UPSTREAM_FAILED, error.code, error.retryable))
@@ -288,7 +288,8 @@ class CallSession:
             return
         for command in self._conversation.feed(event, time.monotonic()):
             self._perform(command)
-        self._arm(self._conversation.next_deadline())
+        if not self._over.is_set():
+            self._alarm.set(self._conversation.next_deadline())
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -377,33 +378,12 @@ class CallSession:
     def _note_level(self, level: int, cause: LevelCause) -> None:
         log.warning("service level changed", extra=self._fields(service_level=level, cause=cause))
         self._level.change(level, cause)
-        self._is_lowered(level)
+        self._note_lowered(level)
 
-    def _is_lowered(self, level: int) -> None:
+    def _note_lowered(self, level: int) -> None:
         """Since when the call is served at a lower level than it is meant to have."""
         is_lowered = level > 0 and self._offer.home == "realtime"
         self._lowered_at = (self._lowered_at or time.monotonic()) if is_lowered else None
-
-    # --- the one timer ------------------------------------------------------------------------------------------------
-
-    def _arm(self, due: float) -> None:
-        """Let the timer run unless it would come too late; coming too early only feeds an idle tick."""
-        if self._timer is not None and self._timer_at <= due:
-            return
-        self._disarm()
-        if due < float("inf") and not self._over.is_set():
-            self._timer_at = due
-            delay = max(0.0, due - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._feed(Tick())
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _fields(self, **values: str | int | float | bool | None) -> dict[str, object]:
         return logs.fields(call=self.call_id, epoch=self.epoch, **values)

@@ -40,6 +40,7 @@ from fallback.pipeline.clients import Clients
 from fallback.pipeline.speech import Spoken
 from fallback.pipeline.stages import Stages
 from fallback.pipeline.transcription import Transcription
+from talker.alarm import Alarm
 from talker.port import Capabilities, Listener, SpeechCommand, SpeechEvent
 
 log = logs.get("attended")
@@ -116,8 +117,7 @@ class AttendedSpeech:
         self._events: deque[SpeechEvent] = deque()
         self._listener: Listener | None = None
         self._is_closed = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(lambda: self._feed(Tick()))
         self._standing = self._stages()
         shared.stages.listen(self._look_at_stages)
 
@@ -151,7 +151,7 @@ class AttendedSpeech:
         self._inbox.close()
         self._shared.stages.forget(self._look_at_stages)
         self._recorder.close()
-        self._disarm()
+        self._alarm.stop()
         for tasks in self._work.values():
             for task in tasks:
                 task.cancel()
@@ -179,7 +179,8 @@ class AttendedSpeech:
     def _perform_all(self, commands: tuple[Command, ...]) -> None:
         for command in commands:
             self._perform(command)
-        self._arm(self._attendant.next_deadline())
+        if not self._is_closed:
+            self._alarm.set(self._attendant.next_deadline())
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -273,23 +274,3 @@ class AttendedSpeech:
             lambda pcmu: self._feed(Sounded(asked.answer_id, asked.number, pcmu)),
         )
         self._feed(SoundEnded(asked.answer_id, asked.number))
-
-    # --- the one timer --------------------------------------------------------------------------------------------
-
-    def _arm(self, due: float) -> None:
-        if self._is_closed or (self._timer is not None and self._timer_at <= due):
-            return
-        self._disarm()
-        if due < float("inf"):
-            self._timer_at = due
-            delay_s = max(0.0, due - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._feed(Tick())
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

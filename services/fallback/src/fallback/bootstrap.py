@@ -7,8 +7,9 @@ from common.bus.batcher import Batcher
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
 from common.messages.offers import Offer
+from common.pipeline import Pipeline
 from common.prompts import load_prompts
-from fallback.attended_speech import PROVIDER, Facilities
+from fallback.attended_speech import Facilities
 from fallback.core.stage_health import StageHealth
 from fallback.core.vocabulary import Stage
 from fallback.deciding import Deciding
@@ -25,7 +26,7 @@ from talker.core.slots import Slots
 from talker.core.subject import Patience
 from talker.edge_link import EdgeLink
 from talker.outcomes import Outcomes
-from talker.service import TalkerService
+from talker.service import Beside, TalkerService
 from talker.session import Around, CallSession
 from talker.switchboard import Switchboard
 
@@ -40,21 +41,11 @@ def build(settings: FallbackSettings) -> TalkerService:
     """A replica that has not started. Raises `ConfigError` for thresholds, endpoints or prompts that make no sense."""
     replica_id = ids.new_id("fallback")
     limits, pipeline = settings.thresholds(), settings.pipeline()
-    prompts = load_prompts(settings.fallback_prompts)
     bus = Bus(settings.nats_servers, replica_id)
     facts = FactWriter(bus)
     batcher = Batcher(bus, "agent", tick=lambda: 0.0, keep_s=_KEEP_S)
     outcomes = Outcomes(bus, replica_id, has_breaker=False)
-    stages = Stages(StageHealth({stage: pipeline.names(stage.value) for stage in Stage} if pipeline else {}))
-    clients = Clients()
-    messages = Messages(settings.fallback_messages, settings.fallback_messages_max_mb)
-    messages.check()
-    if pipeline is not None:
-        clients.prepare(pipeline)
-    keeping = Keeping(messages, facts)
-    model = SpeechModel()
-    shared = Facilities(stages, clients, pipeline, keeping.recorder)
-    opener = Opener(shared, prompts, lambda: SpeechDetector(model))
+    opener, beside = _attending(settings, pipeline, facts)
     around = Around(
         talker_id=replica_id,
         default_model=model_of(pipeline),
@@ -70,29 +61,35 @@ def build(settings: FallbackSettings) -> TalkerService:
     def new_session(offer: Offer) -> CallSession:
         return CallSession(offer, around)
 
-    slots = Slots(settings.fallback_capacity)
-    switchboard = Switchboard(
-        replica_id,
-        "fallback",
-        slots,
-        new_session,
-        batcher.resend,
-        settings.fallback_lowered_at_least_s,
-    )
+    slots, lowered_at_least_s = Slots(settings.fallback_capacity), settings.fallback_lowered_at_least_s
+    switchboard = Switchboard(replica_id, "fallback", slots, new_session, batcher.resend, lowered_at_least_s)
+    beside["breakers"] = Deciding(bus, replica_id, limits, facts, settings.nats_replicas)
+    beside["homecoming"] = Homecoming(bus, switchboard)
     return TalkerService(
         replica_id,
         "fallback",
-        PROVIDER,
+        "fallback",
         bus,
         switchboard,
         batcher,
         facts,
         outcomes,
-        {
-            "breakers": Deciding(bus, replica_id, limits, facts, settings.nats_replicas),
-            "homecoming": Homecoming(bus, lambda: switchboard),
-            "probing": Prober(stages, clients, pipeline),
-            "messages": keeping,
-        },
+        beside,
         settings.fallback_drain_deadline_s,
     )
+
+
+def _attending(
+    settings: FallbackSettings, pipeline: Pipeline | None, facts: FactWriter
+) -> tuple[Opener, dict[str, Beside]]:
+    """What answers callers here, and the work it has beside them."""
+    prompts = load_prompts(settings.fallback_prompts)
+    messages = Messages(settings.fallback_messages, settings.fallback_messages_max_mb)
+    messages.check()
+    stages = Stages(StageHealth({stage: pipeline.names(stage.value) for stage in Stage} if pipeline else {}))
+    clients, keeping, model = Clients(), Keeping(messages, facts), SpeechModel()
+    if pipeline is not None:
+        clients.prepare(pipeline)
+    shared = Facilities(stages, clients, pipeline, keeping.recorder)
+    opener = Opener(shared, prompts, lambda: SpeechDetector(model))
+    return opener, {"probing": Prober(stages, clients, pipeline), "messages": keeping}

@@ -1,7 +1,6 @@
 """Has calls that belong to a realtime talker brought back to one, as the breakers allow."""
 
 import asyncio
-from collections.abc import Callable
 
 from nats.aio.msg import Msg
 
@@ -15,7 +14,7 @@ from talker.switchboard import Switchboard
 class Homecoming:
     """Work beside the calls (`talker.service.Beside`): with every word of the breakers it looks who may go."""
 
-    def __init__(self, bus: Bus, switchboard: Callable[[], Switchboard]) -> None:
+    def __init__(self, bus: Bus, switchboard: Switchboard) -> None:
         self._bus = bus
         self._switchboard = switchboard
         self._shares: tuple[float, ...] = ()
@@ -33,7 +32,7 @@ class Homecoming:
     def _on_standings(self, message: Msg) -> None:
         said = BreakerStandings.decode(message.data)
         self._shares = tuple(each.share for each in said.standings)
-        self._switchboard().raise_level(self._is_welcome)
+        self._switchboard.raise_level(self._is_welcome)
 
     def _is_welcome(self, call_id: str, model: str) -> bool:
         """Any endpoint may do: which of them a worker has, and for which model, only the worker knows."""

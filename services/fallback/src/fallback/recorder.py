@@ -26,26 +26,24 @@ class Keeping:
         self._messages = messages
         self._facts = facts
         self._errands: set[asyncio.Task[None]] = set()
-        self._is_retired = asyncio.Event()
 
     def recorder(self, offer: Offer, feed: Callable[[Event], None]) -> "CallRecorder":
         """One call's."""
         return CallRecorder(offer, self._messages, feed, self)
 
     async def run(self) -> None:
-        """Until cancelled or retired, and then until everything is kept."""
+        """Until cancelled, and then until everything is kept: calls leave messages as long as they run."""
         for message in await self._messages.salvage():
             log.warning("a message of a replica that died was kept", extra=logs.fields(message=message.message_id))
             self.tell(message)
         try:
-            await self._is_retired.wait()
+            await asyncio.Event().wait()
         finally:
             if self._errands:
                 await asyncio.wait(self._errands, timeout=_LAST_WITHIN_S)
 
     def retire(self) -> None:
-        """No more calls will come."""
-        self._is_retired.set()
+        """No more calls will come; those that run go on."""
 
     def tell(self, message: LeftMessage) -> None:
         """The fact of a message whose call is over."""

@@ -9,7 +9,7 @@ said: the conversation is in the facts, and in the dialogue's memory.
 """
 
 from collections.abc import Callable
-from typing import Final, TypeAlias, get_args
+from typing import TypeAlias
 
 from common.fsm import Machine
 from common.messages.facts import LevelCause
@@ -39,7 +39,6 @@ from fallback.core.vocabulary import (
 from talker.port import Configure, LevelChanged, Respond, SpeechCommand
 
 Commands: TypeAlias = tuple[Command, ...]
-_SPEECH_COMMANDS: Final = get_args(SpeechCommand)
 
 
 class Attendant:

@@ -7,13 +7,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 from common.heard_text import Piece, heard_text
 from common.pcmu import BYTES_PER_MS
+from talker.core.seeding import NO_RESULT
 from talker.port import AgentAudio, AgentText, CallerTranscribed, SpeechEvent
 
 CHARACTERS_AT_MOST: Final = 48_000
 """Some 12,000 tokens, half an hour of talk. Older turns are left out of what the model is told."""
 OUTPUT_CHARACTERS_AT_MOST: Final = 16_000
 """Of a tool's result: a longer one would push the caller's question out."""
-NO_RESULT: Final = '{"error": "the result of this call is not known; it may or may not have been carried out"}'
 
 Speaker: TypeAlias = Literal["caller", "agent", "system"]
 ChatMessage: TypeAlias = dict[str, Any]

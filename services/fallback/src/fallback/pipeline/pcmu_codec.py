@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from common.pcmu import from_linear
+
 _BIAS: Final = 0x84
-_CLIP: Final = 32_635
 
 
 def _decoding_table() -> NDArray[np.int16]:
@@ -17,13 +18,9 @@ def _decoding_table() -> NDArray[np.int16]:
 
 
 def _encoding_table() -> NDArray[np.uint8]:
-    sample = np.arange(-32_768, 32_768, dtype=np.int32)
-    magnitude = np.minimum(np.abs(sample), _CLIP) + _BIAS
-    exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    code = np.where(sample < 0, 0x80, 0) | (exponent << 4) | mantissa
-    encoded: NDArray[np.uint8] = (~code & 0xFF).astype(np.uint8)
-    return encoded
+    """By the sample's value, the lowest first."""
+    samples = np.arange(-32_768, 32_768, dtype="<i2")
+    return np.frombuffer(from_linear(samples.tobytes()), dtype=np.uint8)
 
 
 _DECODED: Final = _decoding_table()
