@@ -1,10 +1,12 @@
 """The bus contract: what `Bus` promises, on a real server."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.msg import Msg
@@ -12,6 +14,7 @@ from nats.errors import ConnectionReconnectingError
 
 from common import metrics
 from common.bus import connection
+from common.bus.client import BusClient
 from common.bus.connection import Bus, has_no_responders
 from common.errors import DeadlineExceeded, RemoteProtocolError, UpstreamUnavailable
 from fakes.nats import NatsBinary, NatsServer
@@ -147,6 +150,21 @@ async def test_a_request_that_nobody_answers_fails_by_its_deadline(bus: Bus) -> 
         await bus.request("question", b"", timeout_s=0.05)
 
 
+async def test_a_request_that_is_cancelled_as_its_answer_comes_is_cancelled(bus: Bus) -> None:
+    """nats-py would return the answer, and whoever cancelled would wait for the task for ever."""
+    asking: list[asyncio.Task[bytes]] = []
+
+    def as_the_answer_comes(message: Msg) -> None:
+        asking[-1].cancel()
+
+    await bus.subscribe("question", lambda message: b"answer")
+    await bus.subscribe(f"{bus.new_inbox().rsplit('.', 1)[0]}.>", as_the_answer_comes)
+    for _ in range(20):
+        asking.append(asyncio.create_task(bus.request("question", b"", timeout_s=20)))
+        await asyncio.wait({asking[-1]})
+    assert all(task.cancelled() for task in asking)
+
+
 async def test_a_message_to_nobody_comes_back_to_its_reply_subject_as_no_responders(bus: Bus) -> None:
     returned = Inbox()
     await bus.subscribe("undelivered.*", returned)
@@ -193,6 +211,29 @@ async def test_a_bus_that_never_found_a_server_can_be_closed(new_server: NewServ
     await asyncio.gather(connecting, return_exceptions=True)
     await bus.close()
     await Bus(["nats://127.0.0.1:1"], "never even tried").close()
+
+
+async def test_connecting_that_is_cancelled_as_it_succeeds_is_cancelled(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-py may take the cancellation for an answer: `trunkline up` would never end."""
+    connect = BusClient.connect
+    is_connected = asyncio.Event()
+
+    async def loses_it(client: BusClient, **options: Any) -> None:
+        await connect(client, **options)
+        is_connected.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(BusClient, "connect", loses_it)
+    bus = Bus([server.url], "test")
+    connecting = asyncio.create_task(bus.connect())
+    await is_connected.wait()
+    connecting.cancel()
+    await asyncio.wait({connecting})
+    assert connecting.cancelled()
+    await bus.close()
 
 
 async def test_a_wrong_password_is_said_and_tried_again(

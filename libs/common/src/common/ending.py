@@ -1,10 +1,12 @@
 """Ending tasks for certain: some libraries swallow a cancellation, so it is asked again until they have ended."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Iterable
+from typing import Any, Final, TypeVar
 
 _ASK_AGAIN_S: Final = 0.2
+
+T = TypeVar("T")
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -19,3 +21,18 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
         ended, running = await asyncio.wait(running, timeout=_ASK_AGAIN_S)
         for task in ended:
             _ = task.cancelled() or task.exception()  # looked at, so that asyncio does not complain of it later
+
+
+async def unless_cancelled(work: Awaitable[T]) -> T:
+    """What `work` comes to; a cancellation of this task that arrived meanwhile and was swallowed is raised instead.
+
+    A `TaskGroup` or `asyncio.timeout` asks only once: without this, whoever waits for the task may wait for ever.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # nothing can be awaited outside of one
+    asked_before = task.cancelling()
+    try:
+        return await work
+    finally:
+        if task.cancelling() > asked_before:
+            raise asyncio.CancelledError

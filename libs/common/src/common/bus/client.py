@@ -9,6 +9,8 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
 
+from common.ending import unless_cancelled
+
 
 class BusClient(Client):
     """One connection to one server at a time. `on_topology` is called when the cluster's list of servers changes."""
@@ -42,10 +44,13 @@ class BusClient(Client):
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Msg:
-        """Without a connection nats-py would keep the request, wait in vain, and send it when it is stale."""
+        """Without a connection nats-py would keep the request, wait in vain, and send it when it is stale.
+
+        It also loses a cancellation that arrives with the answer. JetStream and KV ask through here too.
+        """
         if not self.is_connected:
             raise ConnectionReconnectingError
-        return await super().request(subject, payload, timeout, old_style, headers)
+        return await unless_cancelled(super().request(subject, payload, timeout, old_style, headers))
 
     async def _attempt_reconnect(self) -> None:
         """nats-py would wait for minutes until a half-open socket has closed (nats.py #671).

@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from common import backoff, logs, metrics
 from common.bus.attempts import Attempts
 from common.bus.client import BusClient
-from common.ending import end_tasks
+from common.ending import end_tasks, unless_cancelled
 from common.errors import DeadlineExceeded, RemoteProtocolError, TrunklineError, UpstreamUnavailable
 
 log = logs.get("bus")
@@ -118,7 +118,7 @@ class Bus:
         """Without a limit nats-py would never come back from its first attempt; once connected, it may try for ever."""
         self._client = BusClient(self._on_topology)
         self._has_tried = True
-        await self._client.connect(
+        connecting = self._client.connect(
             servers=self._servers,
             name=self._name,
             connect_timeout=1,
@@ -133,6 +133,7 @@ class Bus:
             lame_duck_mode_cb=self._on_lame_duck,
             reconnect_to_server_handler=self._next_server,
         )
+        await unless_cancelled(connecting)
         self._client.options["max_reconnect_attempts"] = -1
 
     async def close(self) -> None:
