@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Final
 
 import uvicorn
 
 from common.errors import ConfigError
+
+_FINISH_WITHIN_S: Final = 5.0
+"""For the requests that run when the server stops."""
 
 
 def listen(host: str, port: int, setting: str, *, share: bool = False) -> socket.socket:
@@ -67,8 +71,16 @@ class HttpServer:
             server.close()
 
     async def stop(self) -> None:
-        """Close the listener and what is still open."""
+        """Close the listener and what is idle; let requests that run finish, but for those that take too long."""
         self._server.should_exit = True
         if self._task is not None:
+            _, unfinished = await asyncio.wait({self._task}, timeout=_FINISH_WITHIN_S)
+            if unfinished:
+                self._cut()
             await self._task
         self._listener.close()
+
+    def _cut(self) -> None:
+        """uvicorn would wait for ever for a peer that never sends the rest of its request, or takes no answer."""
+        for connection in tuple(self._server.server_state.connections):
+            connection.transport.abort()
