@@ -180,8 +180,9 @@ async def test_a_replica_that_starts_alone_reads_how_they_stood(nats_url: str) -
     async with fleet(nats_url) as on:
         async with replica(nats_url, fallback_breaker_open_s=60):
             standing = await trip(on)
-            while await kept(nats_url, standing) != standing:
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(20):
+                while await kept(nats_url, standing) != standing:
+                    await asyncio.sleep(0.02)
         on.said.clear()
         async with replica(nats_url, fallback_breaker_open_s=60):
             assert await on.stands("open") == standing

@@ -12,6 +12,10 @@ from typing import Any
 
 import aiohttp
 
+ENDS_WITHIN_S = 30
+ANSWERS_WITHIN_S = 60
+"""Recognising what was said takes its time."""
+
 
 @dataclass(frozen=True)
 class Simulator:
@@ -27,7 +31,8 @@ class Simulator:
     async def sim(self, method: str, path: str, body: object = None) -> Any:
         """One request to `/_sim`."""
         url = f"http://127.0.0.1:{self.port}/_sim/{path}"
-        async with aiohttp.ClientSession() as http, http.request(method, url, json=body) as answer:
+        limit = aiohttp.ClientTimeout(total=ANSWERS_WITHIN_S)
+        async with aiohttp.ClientSession(timeout=limit) as http, http.request(method, url, json=body) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
 
@@ -48,7 +53,7 @@ class Simulator:
 
 @contextmanager
 def running(script: Path) -> Iterator[Simulator]:
-    """Start it on a free port; end it with the context."""
+    """Start it on a free port; end it with the context, killed if it does not end by itself, which is a failure."""
     command = [sys.executable, "-m", "simulators.openai", "--port", "0", "--script", str(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -56,3 +61,7 @@ def running(script: Path) -> Iterator[Simulator]:
             yield Simulator(json.loads(process.stdout.readline())["port"])
         finally:
             process.terminate()
+            try:
+                process.wait(ENDS_WITHIN_S)
+            finally:
+                process.kill()
