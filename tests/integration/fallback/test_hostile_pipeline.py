@@ -117,7 +117,7 @@ async def test_whatever_an_endpoint_answers_it_is_counted_and_the_next_one_is_as
     async with hostile() as bad, hostile() as other:
         bad.then(answer)
         other.then(good(stage))
-        first = endpoint(stage, bad.base_url, name.lower(), timeout_s=2.0)
+        first = endpoint(stage, bad.base_url, name.lower(), timeout_s=5.0)
         second = endpoint(stage, other.base_url, f"{name}-b"[:31].lower(), timeout_s=10.0)
         async with asking((stage, first), (stage, second)) as process:
             pieces = await process.run(stage, first, second)
@@ -127,6 +127,8 @@ async def test_whatever_an_endpoint_answers_it_is_counted_and_the_next_one_is_as
             (counted,) = attempts(stage, first.name)
             assert counted in (results if stage is not Stage.SPEECH else {*results, "garbage"}), "json is no voice"
             assert attempts(stage, second.name) == {"ok": 1}
+            if counted == "deadline":  # on a busy machine; slowness is believed the second time only
+                await process.run(stage, first, second)
             asked = len(bad.asked)
             await process.run(stage, first, second)
             assert len(bad.asked) == asked, "it is not asked again before a probe"
