@@ -11,10 +11,16 @@ from pydantic.fields import FieldInfo
 from common.settings import ServiceSettings
 from edge.settings import EdgeSettings
 from fallback.settings import FallbackSettings
+from orchestrator.settings import OrchestratorSettings
 from realtime_worker.settings import RealtimeWorkerSettings
 
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
-SERVICES: tuple[type[ServiceSettings], ...] = (EdgeSettings, RealtimeWorkerSettings, FallbackSettings)
+SERVICES: tuple[type[ServiceSettings], ...] = (
+    EdgeSettings,
+    RealtimeWorkerSettings,
+    FallbackSettings,
+    OrchestratorSettings,
+)
 FIELDS: dict[str, list[FieldInfo]] = {}
 for service in SERVICES:
     for name, field in service.model_fields.items():
@@ -43,6 +49,8 @@ def test_a_setting_shows_its_default_and_says_what_it_is(name: str) -> None:
 def written(field: FieldInfo) -> str:
     """A default as one would write it into the file."""
     default: Any = field.default
-    if default is None or isinstance(default, SecretStr):
+    if default is None:
         return ""
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
     return f"{default:g}" if isinstance(default, float) else str(default)

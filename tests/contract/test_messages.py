@@ -7,12 +7,14 @@ from typing import Any, TypeAlias
 import pytest
 from pydantic import TypeAdapter
 
+from common.agents import OutputRules, Routing, Specialist, ToolGrant
 from common.conversation import ToolTurn, Turn
 from common.messages import breaker, commands, facts, heartbeat, instructions, offers, outcome, tools
 from common.messages.base import Message, decode_as
 from common.messages.breaker import BreakerMode, BreakerStanding, BreakerState, TripReason
 from common.messages.commands import EndReason
 from common.messages.offers import HandoverReason
+from common.persona import Persona
 from common.profile import (
     AgentProfile,
     Fallback,
@@ -20,7 +22,6 @@ from common.profile import (
     Menu,
     SemanticVad,
     Sentences,
-    ToolGrant,
     Transcription,
     TransferTarget,
     TransferToHuman,
@@ -66,6 +67,30 @@ PROFILE = AgentProfile(
             parameters={"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
         ),
     ),
+    persona=Persona(
+        company="Reading room",
+        role="receptionist",
+        tone="calm",
+        topics=("books",),
+        forbidden_subjects=("politics",),
+        hand_over_words=("human",),
+    ),
+    rules=OutputRules(forbidden=("guarantee",), must_say=("recorded",), must_say_within_turns=3),
+    agents={
+        "billing": Specialist(
+            when="Invoices.",
+            instructions="Bill.",
+            tools=("get_task",),
+            model="gpt-5.4-mini",
+            hands_over_to=("front",),
+            after_tools={"get_task": "front"},
+            otherwise="front",
+            rules=OutputRules(forbidden=("free",)),
+        )
+    },
+    routing=Routing(model="gpt-5.4-mini", timeout_s=2.0, turns=6),
+    graph="my_desk.flows:graph",
+    country="JP",
 )
 TURN = Turn(
     speaker="agent",
@@ -97,15 +122,26 @@ STANDING = BreakerStanding(
     changed_at="2026-11-20T13:24:39+00:00",
 )
 
+REVISION = instructions.Instructions(
+    call_id="CA1",
+    revision=3,
+    instructions="Ask for the order number first.",
+    tools=(ToolGrant(name="get_task", description="Look a task up."),),
+    agent="billing",
+    urgency="at_once",
+    asks_for_answer=True,
+    answers="fact-1",
+)
 CUT = commands.CutOver(
     is_granted=True,
     may_wait=True,
     leg_clock_ms=1_500,
     conversation=(TURN, TOOL),
     omitted_turns=2,
-    instructions="Ask for the order number first.",
+    instructions=REVISION,
     service_level=2,
     falls=1,
+    human_unreached=True,
 )
 LEFT_OVER = commands.LeftOver(item_id="item_4", text="On Monday", start_ms=7_000, heard_ms=900, audio_ms=2_400)
 
@@ -120,8 +156,10 @@ EXAMPLES: tuple[Message, ...] = (
         is_retryable=False,
     ),
     commands.HangUp(**_CALL, talker_id="worker-1"),
-    commands.Transfer(**_CALL, talker_id="fallback-1", to="desk"),
+    commands.Transfer(**_CALL, talker_id="fallback-1", to="desk", summary="A refund."),
     commands.WhoCarries(call_id="CA1"),
+    commands.TransferNews(call_id="CA1", news="no_answer"),
+    commands.TransferNoted(is_ours=True),
     commands.StandingAsked(**_CALL, talker_id="worker-1"),
     commands.ReplayCaller(talker_id="worker-1", for_s=2.5),
     commands.Drain(moves_calls=True),
@@ -133,7 +171,9 @@ EXAMPLES: tuple[Message, ...] = (
     commands.HandOver(call_id="CA1"),
     commands.HandingOver(edge_id="edge-1", epoch=2, talker_id="worker-1"),
     commands.TakeOver(**_CALL, cut=CUT),
-    commands.Adopt(**_CALL, new_epoch=3, edge_id="edge-2", leg_clock_ms=9_000, known_items=("item_1",)),
+    commands.Adopt(
+        **_CALL, new_epoch=3, edge_id="edge-2", leg_clock_ms=9_000, known_items=("item_1",), human_unreached=True
+    ),
     LEFT_OVER,
     commands.Adopted(is_adopted=True, realtime_session_id="sess_1", leg_clock_ms=9_020, left_over=(LEFT_OVER,)),
     commands.NotTalking(calls=((7, 2),)),
@@ -143,7 +183,7 @@ EXAMPLES: tuple[Message, ...] = (
     commands.WhoTalks(call_id="CA1"),
     commands.TalksTo(talker_id="worker-1", epoch=2),
     commands.CatchUp(edge_id="edge-1", for_s=2.5),
-    instructions.Instructions(call_id="CA1", revision=4, instructions="Ask for the order number first."),
+    REVISION,
     offers.Offer(
         **_CALL,
         edge_id="edge-1",
@@ -213,7 +253,12 @@ EXAMPLES: tuple[Message, ...] = (
     facts.BargedIn(**_FACT, item_id="item_1", onset_ms=3_900, heard_ms=1_640),
     facts.DigitsPressed(**_FACT, digits="12*#"),
     facts.ToolCalled(**_FACT, item_id="item_3", tool_call_id="call_1", name="get_task", arguments='{"id":7}'),
-    facts.ToolReturned(**_FACT, tool_call_id="call_1", output='{"ok":true}'),
+    facts.ToolReturned(**_FACT, tool_call_id="call_1", output='{"ok":true}', is_error=True),
+    facts.InstructionsApplied(**_FACT, revision=3, agent="billing"),
+    facts.AgentChanged(**_FACT, agent="billing", before="front", revision=3, answers="fact-1"),
+    facts.RuleBroken(**_FACT, rule="must_say:0", revision=4, answers="fact-1"),
+    facts.TransferBegun(**_FACT, to="desk"),
+    facts.TransferFailed(**_FACT, to="desk", why="no_answer"),
     facts.LegReattached(**_FACT, leg="twilio", edge_id="edge-2"),
     facts.ConversationTrimmed(**_FACT, omitted_turns=3, kept_turns=40),
     facts.CallbackWanted(**_FACT, profile="support-ja", caller_number="+14155550100"),
@@ -223,7 +268,16 @@ EXAMPLES: tuple[Message, ...] = (
         **_FACT, name="realtime.rollout", value="25", before="100", changed_at="2026-11-20T13:24:39+00:00"
     ),
     tools.ToolRequest(**_CALL, profile="support-ja", tool_call_id="call_1", name="get_task", arguments='{"id":7}'),
-    tools.ToolResult(tool_call_id="call_1", output='{"ok":true}'),
+    tools.ToolResult(
+        tool_call_id="call_1",
+        output='{"ok":true}',
+        is_error=True,
+        order=tools.TransferOrder(to="front-desk", summary="A refund."),
+    ),
+    tools.HangUpOrder(),
+    tools.TransferOrder(to="front-desk", summary="A refund."),
+    tools.SendDigitsOrder(digits="12*#"),
+    tools.ToolPending(tool_call_id="call_1", filler="One moment."),
     facts.UsageReported(
         **_FACT,
         response_id="resp_1",
@@ -248,6 +302,8 @@ EXAMPLES: tuple[Message, ...] = (
         home="fallback",
         service_level=2,
         transfer_to="desk",
+        summary="A refund.",
+        transfer_within_s=55,
     ),
 )
 
@@ -265,6 +321,7 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
                 "StandingAsked",
                 "ReplayCaller",
                 "WhoCarries",
+                "TransferNews",
                 "Drain",
             }
         ),
@@ -277,6 +334,7 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
     "TalkersCommand": (commands.TalkersCommand, frozenset({"WhoTalks", "CatchUp"})),
     "OfferAnswer": (offers.OfferAnswer, frozenset({"Accepted", "Refused"})),
     "BreakerCommand": (breaker.BreakerCommand, frozenset({"BreakerOrder", "BreakersAsked"})),
+    "ToolAnswer": (tools.ToolAnswer, frozenset({"ToolResult", "ToolPending"})),
     "Fact": (
         facts.Fact,
         frozenset(
@@ -291,6 +349,11 @@ UNIONS: dict[str, tuple[Union, frozenset[str]]] = {
                 "DigitsPressed",
                 "ToolCalled",
                 "ToolReturned",
+                "InstructionsApplied",
+                "AgentChanged",
+                "RuleBroken",
+                "TransferBegun",
+                "TransferFailed",
                 "LegReattached",
                 "ConversationTrimmed",
                 "CallbackWanted",
@@ -347,7 +410,7 @@ def _subclasses(cls: type[Message]) -> set[type[Message]]:
 
 
 def test_every_message_there_is_has_its_golden_file_and_no_file_is_left_over() -> None:
-    ours = ("common.", "edge.", "realtime_worker.", "fallback.")
+    ours = ("common.", "edge.", "realtime_worker.", "orchestrator.", "fallback.")
     defined = {each.__name__ for each in _subclasses(Message) if each.__module__.startswith(ours)}
     public = {name for name in defined if not name.startswith("_")}
     assert {_name(message) for message in EXAMPLES} == public

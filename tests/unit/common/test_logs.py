@@ -181,3 +181,15 @@ def test_configured_logs_go_to_standard_error_redacted_whoever_writes_them(
     logging.getLogger("uvicorn.access").info("GET /twilio/voice?From=+14155550100")
     logs.get("test").info("broken %d", "+14155550100")
     assert capsys.readouterr().err == "edge info: ours: [secret]\nedge warning: theirs: [number]\n"
+
+
+@pytest.mark.parametrize("library", ["botocore.endpoint", "aiobotocore", "openai._base_client", "nats"])
+def test_libraries_that_would_write_whole_requests_are_silent_also_at_debug(library: str) -> None:
+    root = logging.getLogger()
+    before = root.level, list(root.handlers), logging.raiseExceptions
+    try:
+        logs.configure("edge", "debug", "json")
+        assert not logging.getLogger(library).isEnabledFor(logging.INFO)
+    finally:
+        root.setLevel(before[0])
+        root.handlers, logging.raiseExceptions = before[1], before[2]

@@ -16,6 +16,22 @@ _PHONE: Final = re.compile(
     rf"|(?<![A-Za-z0-9_-]){_MORE_DIGITS}(?=x\d|ext)",
     re.IGNORECASE,
 )
+_NOISY: Final = (
+    "aiobotocore",
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "botocore",
+    "httpx2",
+    "mcp",
+    "nats",
+    "openai",
+    "picows",
+    "uvicorn",
+    "uvicorn.access",
+    "uvicorn.error",
+)
+"""Libraries that say more than we want at `debug` and `info`: some whole requests, with the words in them."""
 _IP_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _KEY: Final = re.compile(
     r"\b(?:[se]k[-_][\w-]{8,}|whsec_\S+|bearer\s+\S+|basic\s+[a-z0-9+/=]{12,})|(?<=://)[^\s/@]+(?=@)",
@@ -104,5 +120,5 @@ def configure(service: str, level: str, style: str, secrets: Iterable[str] = ())
     handler.setFormatter(formatter(service, Redactor(secrets)))
     logging.raiseExceptions = False  # a record that cannot be formatted would be printed with its arguments, unredacted
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("asyncio", "httpx2", "nats", "openai", "picows", "uvicorn", "uvicorn.error", "uvicorn.access"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -116,6 +116,27 @@ BREAKER_CHANGES = Counter(
 )
 BREAKER_DECIDING = Gauge("trunkline_breaker_deciding", "1 in the replica of the fallback service that decides")
 TOKENS = Counter("trunkline_tokens", "Tokens used", ["model", "kind", "dir"])
+INSTRUCTION_REVISIONS = Counter(
+    "trunkline_instruction_revisions",
+    "Revisions of an agent's instructions, by what the talker made of them",
+    ["result"],
+)
+INSTRUCTIONS_APPLY = Histogram(
+    "trunkline_instructions_apply_seconds",
+    "Revision received by the talker to its being in force",
+    buckets=_FAST_BUCKETS,
+)
+TOOLS_REFUSED = Counter("trunkline_tools_refused", "Tools a model asked for that the talker did not have run", ["why"])
+
+# --- tools ----------------------------------------------------------------------------------------------------------
+TOOL_CALLS = Counter("trunkline_tool_calls", "Requests for tools, by what came of them", ["tool_class", "result"])
+TOOL_SECONDS = Histogram(
+    "trunkline_tool_seconds",
+    "Tool begun to its result",
+    ["tool"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+MCP_SERVER_UP = Gauge("trunkline_mcp_server_up", "1 while an MCP server is connected", ["server"])
 
 # --- re-attachment --------------------------------------------------------------------------------------------------
 REATTACHMENT = Histogram(
@@ -135,7 +156,28 @@ BUS_REJECTS = Counter("trunkline_bus_rejects", "Bus messages refused", ["kind"])
 FACTS_PENDING = Gauge("trunkline_facts_unacknowledged", "Facts the stream has not acknowledged yet")
 FACTS_LOST = Counter("trunkline_facts_lost", "Facts given up before the stream acknowledged them")
 
+# --- knowledge and tables -------------------------------------------------------------------------------------------
+KNOWLEDGE_REFRESHES = Counter(
+    "trunkline_knowledge_refresh",
+    "Looks at a source of instructions or answers, by what came of it",
+    ["source", "result"],
+)
+KNOWLEDGE_DROPPED = Counter("trunkline_knowledge_dropped", "Answers left out of instructions", ["why"])
+DYNAMO_REQUESTS = Counter(
+    "trunkline_dynamo_requests", "Requests to DynamoDB, by what came of them", ["operation", "result"]
+)
+CALL_LOG_LINES = Counter("trunkline_call_log_lines", "Turns for the call log, by what became of them", ["result"])
+
+# --- records --------------------------------------------------------------------------------------------------------
+RECORDS_WRITTEN = Counter("trunkline_records_written", "Facts written into the call records", ["kind"])
+RECORDS_REFUSED = Counter("trunkline_records_refused", "Facts that could not be recorded, for good", ["why"])
+RECORDS_DEFERRED = Counter("trunkline_records_deferred", "Facts given back to the stream while the database was away")
+RECORDS_LAG = Gauge("trunkline_records_lag", "Messages of a stream that are not in the call records yet", ["source"])
+RECORDS_DELETED = Counter("trunkline_records_deleted", "Calls whose words, or whole records, were deleted", ["what"])
+COST_UNKNOWN = Counter("trunkline_cost_unknown", "Responses the price table has no price for")
+
 # --- process --------------------------------------------------------------------------------------------------------
+PROFILE_RELOADS = Counter("trunkline_profile_reloads", "Changed agent profiles, taken or refused", ["result"])
 LOOP_LAG = Gauge("trunkline_loop_lag_seconds", "How late the event loop ran, last measurement", ["service"])
 SECURITY_REJECTS = Counter("trunkline_security_rejects", "Requests refused for security reasons", ["kind"])
 CARRIER_PROTOCOL_ERRORS = Counter(
@@ -147,3 +189,18 @@ KV_CAS_CONFLICTS = Counter(
 )
 REGISTRY_ERRORS = Counter("trunkline_registry_errors", "Registry or nonce operations that failed", ["bucket"])
 BUILD_INFO = Info("trunkline_build", "Version of this process")
+
+# --- orchestrator ---------------------------------------------------------------------------------------------------
+PARTITIONS_FOLLOWED = Gauge("trunkline_partitions_followed", "Partitions of calls this replica follows")
+CALLS_FOLLOWED = Gauge("trunkline_calls_followed", "Calls whose graph this replica has in memory")
+GRAPH_SECONDS = Histogram("trunkline_graph_seconds", "One run of a call's graph", buckets=_TURN_BUCKETS)
+GRAPH_FAILURES = Counter("trunkline_graph_failures", "Graphs of profiles, or runs of ours, that failed", ["result"])
+ROUTINGS = Counter("trunkline_routings", "Questions to the router which agent should have the caller", ["result"])
+ROUTING_SECONDS = Histogram("trunkline_routing_seconds", "Router asked to its answer", buckets=_TURN_BUCKETS)
+REVISIONS_PUBLISHED = Counter("trunkline_instruction_revisions_published", "Revisions of live agents' instructions")
+REVISIONS_UNAPPLIED = Counter(
+    "trunkline_instruction_revisions_unapplied", "Revisions no talker has put in force however often they were repeated"
+)
+INSTRUCTIONS_SECONDS = Histogram(
+    "trunkline_instructions_seconds", "Revision published to a talker saying that it is in force", buckets=_FAST_BUCKETS
+)

@@ -1,17 +1,17 @@
 """The agent profile: who answers a call and how; read from YAML by the edge, carried to the talker in the offer."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from common.agents import FRONT, AgentName, OutputRules, Routing, Specialist, ToolGrant
+from common.persona import Persona
+from common.profile_part import InstructionsText, Part
 
 PROFILE_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,39}$"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerVad(_Part):
+class ServerVad(Part):
     """Turns end after silence (OpenAI `server_vad`)."""
 
     type: Literal["server_vad"] = "server_vad"
@@ -21,7 +21,7 @@ class ServerVad(_Part):
     idle_timeout_ms: int | None = Field(None, ge=1_000, le=120_000)
 
 
-class SemanticVad(_Part):
+class SemanticVad(Part):
     """Turns end when the caller sounds finished (OpenAI `semantic_vad`)."""
 
     type: Literal["semantic_vad"] = "semantic_vad"
@@ -31,21 +31,21 @@ class SemanticVad(_Part):
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
-class Transcription(_Part):
+class Transcription(Part):
     """How the caller's words are written down; without them a handover would forget what the caller said."""
 
     model: str = "gpt-transcribe"
     prompt: str | None = None
 
 
-class Limits(_Part):
+class Limits(Part):
     """When a call is ended by us."""
 
     max_call_s: int = Field(3_600, ge=10, le=86_400)
     max_output_tokens: int | Literal["inf"] = Field("inf")
 
 
-class Sentences(_Part):
+class Sentences(Part):
     """What the carrier itself speaks when no agent can (TwiML `<Say>`)."""
 
     unavailable: str = "We are sorry, nobody can take your call right now. Please call again in a few minutes."
@@ -56,13 +56,13 @@ class Sentences(_Part):
     say_language: str = "en-US"
 
 
-class Apology(_Part):
+class Apology(Part):
     """The caller is told (`Sentences.interrupted`) and the call ends."""
 
     type: Literal["apology"] = "apology"
 
 
-class TransferToHuman(_Part):
+class TransferToHuman(Part):
     """The carrier dials a human; if nobody answers, the apology follows."""
 
     type: Literal["transfer"] = "transfer"
@@ -70,14 +70,14 @@ class TransferToHuman(_Part):
     ring_s: int = Field(30, ge=5, le=120)
 
 
-class TransferTarget(_Part):
+class TransferTarget(Part):
     """A human callers may be given to, by the name in `transfers`."""
 
     number: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
     ring_s: int = Field(30, ge=5, le=120)
 
 
-class Menu(_Part):
+class Menu(Part):
     """What the keypad menu offers when no model can be had."""
 
     hold: bool = True
@@ -87,7 +87,7 @@ class Menu(_Part):
     """A name of `transfers`; None: no human is offered."""
 
 
-class Fallback(_Part):
+class Fallback(Part):
     """How the fallback talker serves this agent's calls."""
 
     prompts: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
@@ -101,16 +101,7 @@ class Fallback(_Part):
     menu: Menu = Menu()
 
 
-class ToolGrant(_Part):
-    """A tool the agent may ask for."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
-    description: str = Field(min_length=1, max_length=1_024)
-    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
-    """JSON Schema of the arguments."""
-
-
-class CallBack(_Part):
+class CallBack(Part):
     """The caller is told that somebody will call back (`Sentences.call_back`), and it is noted as a fact."""
 
     type: Literal["callback"] = "callback"
@@ -119,17 +110,7 @@ class CallBack(_Part):
 LastResort = Annotated[Apology | TransferToHuman | CallBack, Field(discriminator="type")]
 
 
-def _fits_a_message(text: str) -> str:
-    if len(text.encode()) > 65_536:
-        raise ValueError("must not be longer than 64 KiB")
-    return text
-
-
-InstructionsText = Annotated[str, Field(min_length=1), AfterValidator(_fits_a_message)]
-"""They travel in one message of the bus, beside the conversation."""
-
-
-class AgentProfile(_Part):
+class AgentProfile(Part):
     """One agent. `instructions` are final here: files read, placeholders filled."""
 
     name: str = Field(pattern=PROFILE_NAME)
@@ -141,6 +122,8 @@ class AgentProfile(_Part):
     """None: the worker's default."""
     greeting: str = Field(min_length=1, max_length=2_000)
     instructions: InstructionsText
+    persona: Persona | None = None
+    """Conversation settings as fields; `instructions` hold them already, written out."""
     turn_detection: TurnDetection = ServerVad()
     transcription: Transcription = Transcription()
     noise_reduction: Literal["near_field", "far_field"] | None = None
@@ -152,3 +135,22 @@ class AgentProfile(_Part):
     transfers: dict[str, TransferTarget] = Field(default_factory=dict)
     """Humans by name: nobody else is ever dialled for a caller."""
     tools: tuple[ToolGrant, ...] = ()
+    """Tools of the agent that answers the call."""
+    rules: OutputRules = OutputRules()
+    """What that agent must not say, and what it must."""
+    agents: dict[AgentName, Specialist] = Field(default_factory=dict, max_length=32)
+    """Who else may take the conversation over; steered by the orchestrator."""
+    routing: Routing = Routing()
+    graph: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """A compiled graph of your own in place of router and agents, as `package.module:name` (docs/graphs.md)."""
+    country: str = Field("US", pattern=r"^[A-Z]{2}$")
+    """ISO 3166: whose national form callers' numbers are shown in."""
+
+    def for_talkers(self) -> Self:
+        """What a talker needs of it: others' instructions are heavy, and come by revisions."""
+        others = {"agents": {}, "routing": Routing(), "rules": OutputRules(), "graph": None, "persona": None}
+        return self.model_copy(update=others)
+
+    def rules_of(self, agent: str) -> OutputRules:
+        """What `agent` (or `FRONT`) must not say, and what it must."""
+        return self.rules if agent == FRONT else self.agents[agent].rules

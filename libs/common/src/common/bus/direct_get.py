@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from nats.aio.msg import Msg
@@ -39,6 +40,20 @@ async def last_of_each(bus: Bus, stream: str, subjects: str, within_s: float) ->
 async def all_of(bus: Bus, stream: str, subjects: str, within_s: float) -> tuple[Kept, ...]:
     """Every message whose subject matches, the oldest first, `AT_MOST` of them. Raises as `last_of_each` does."""
     return await _read(bus, stream, {"seq": 1, "next_by_subj": subjects, "batch": AT_MOST}, within_s)
+
+
+async def after(bus: Bus, stream: str, subjects: str, sequence: int, within_s: float) -> tuple[Kept, ...]:
+    """The oldest messages that come after `sequence`, `AT_MOST` of them; none: there is nothing newer yet.
+
+    Raises as `last_of_each` does.
+    """
+    return await _read(bus, stream, {"seq": sequence + 1, "next_by_subj": subjects, "batch": AT_MOST}, within_s)
+
+
+async def first_since(bus: Bus, stream: str, subjects: str, since: datetime, within_s: float) -> Kept | None:
+    """The oldest message stored at `since` or later (by the server's clock). Raises as `last_of_each` does."""
+    query = {"start_time": since.isoformat(), "next_by_subj": subjects, "batch": 1}
+    return next(iter(await _read(bus, stream, query, within_s)), None)
 
 
 async def _read(bus: Bus, stream: str, query: dict[str, Any], within_s: float) -> tuple[Kept, ...]:

@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from common.conversation import AnyTurn
 from common.messages.base import Message
+from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason
 
 
@@ -90,6 +91,8 @@ class Transfer(_AboutCall):
     talker_id: str
     to: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     """A name of the profile's `transfers`, never a number."""
+    summary: str = Field("", max_length=1_000)
+    """What the human is told before the caller is there."""
 
 
 class StandingAsked(_AboutCall):
@@ -109,6 +112,19 @@ class WhoCarries(Message):
     call_id: str
 
 
+class TransferNews(Message):
+    """Edge to edge: the carrier told me what became of a caller whose leg was yours. Answered with `TransferNoted`.
+
+    The carrier dials a human for the caller, and tells any edge how that goes.
+    """
+
+    type: Literal["transfer_news"] = "transfer_news"
+    call_id: str
+    news: Literal["answered", "talked", "hung_up", "busy", "no_answer", "failed", "canceled"]
+    """`answered`: the human picked up, and is told the summary first. `talked`: they were connected, or are. `hung_up`:
+    the caller went. The others: the human was not reached."""
+
+
 class Drain(Message):
     """To one process: take nothing new, give away what runs, end with exit code 0. Answered with `Draining`."""
 
@@ -117,7 +133,18 @@ class Drain(Message):
     """Edges only: re-attach the running calls elsewhere at quiet moments instead of waiting for their end."""
 
 
-_AnyEdgeCommand = Ready | Clear | HandoverPlease | HangUp | Transfer | StandingAsked | ReplayCaller | WhoCarries | Drain
+_AnyEdgeCommand = (
+    Ready
+    | Clear
+    | HandoverPlease
+    | HangUp
+    | Transfer
+    | StandingAsked
+    | ReplayCaller
+    | WhoCarries
+    | TransferNews
+    | Drain
+)
 
 EdgeCommand = TypeAdapter[_AnyEdgeCommand](Annotated[_AnyEdgeCommand, Field(discriminator="type")])
 
@@ -132,6 +159,13 @@ class LegState(Message):
     """Who talked last, if anybody."""
 
 
+class TransferNoted(Message):
+    """An edge's answer to `TransferNews`."""
+
+    is_ours: bool
+    """It carries the call, and has acted on the news."""
+
+
 class CutOver(Message):
     """The edge's answer to `Ready`: you are the talker of this epoch from now on, or not yet, or not at all."""
 
@@ -144,12 +178,14 @@ class CutOver(Message):
     """Everything that was said until the cut. Agent turns that still play stand as they will have been heard."""
     omitted_turns: int = 0
     """How many older turns were too many to send."""
-    instructions: str | None = None
+    instructions: Instructions | None = None
     """The newest revision, if the agent's own were ever replaced."""
     service_level: int = Field(0, ge=0, le=4)
     """What the call had until now (`design.md` section 8)."""
     falls: int = Field(0, ge=0)
     """How often the call has left the highest level before."""
+    human_unreached: bool = False
+    """The caller is back from a transfer that came to nothing, and nobody has said so yet."""
 
 
 class Standing(Message):
@@ -212,6 +248,8 @@ class Adopt(_AboutCall):
     """The call's clock where the new stream begins, as far as the edge knows."""
     known_items: tuple[str, ...] = ()
     """Agent turns whose facts the edge has. Of others nobody but the talker knows."""
+    human_unreached: bool = False
+    """The caller is back from a transfer that came to nothing: speak first, and say so."""
 
 
 class LeftOver(Message):

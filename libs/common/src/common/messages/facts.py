@@ -129,6 +129,52 @@ class ToolReturned(_Fact):
     type: Literal["tool_returned"] = "tool_returned"
     tool_call_id: str
     output: str
+    is_error: bool = False
+    """It failed, or was not carried out."""
+
+
+class InstructionsApplied(_Fact):
+    """The talker has put a revision of the agent's instructions in force (`common.messages.instructions`)."""
+
+    type: Literal["instructions_applied"] = "instructions_applied"
+    revision: int = Field(ge=1)
+    agent: str = ""
+
+
+class AgentChanged(_Fact):
+    """The orchestrator has given the conversation to another agent of the profile; `revision` tells the talker."""
+
+    type: Literal["agent_changed"] = "agent_changed"
+    agent: str
+    before: str
+    revision: int = Field(ge=1)
+    answers: str
+    """The fact this is the answer to."""
+
+
+class RuleBroken(_Fact):
+    """The agent said what it must not say, or left out what it must; `revision` corrects it."""
+
+    type: Literal["rule_broken"] = "rule_broken"
+    rule: str = Field(pattern=r"^(forbidden|must_say):\d{1,3}$")
+    """Which of the profile's rules: its kind, and its place in the list."""
+    revision: int = Field(ge=1)
+    answers: str
+
+
+class TransferBegun(_Fact):
+    """The carrier dials a human for the caller; the call goes on if nobody answers."""
+
+    type: Literal["transfer_begun"] = "transfer_begun"
+    to: str
+
+
+class TransferFailed(_Fact):
+    """The human did not answer: the caller is back with the agent."""
+
+    type: Literal["transfer_failed"] = "transfer_failed"
+    to: str
+    why: Literal["busy", "no_answer", "failed", "canceled"]
 
 
 class LegReattached(_Fact):
@@ -243,6 +289,11 @@ AnyFact = (
     | DigitsPressed
     | ToolCalled
     | ToolReturned
+    | InstructionsApplied
+    | AgentChanged
+    | RuleBroken
+    | TransferBegun
+    | TransferFailed
     | LegReattached
     | ConversationTrimmed
     | UsageReported

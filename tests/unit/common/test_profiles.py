@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.profile import SemanticVad
-from edge.profiles import load_profiles
+from common.profiles import load_profiles
 
 GOOD = """\
 name: desk
@@ -173,9 +173,175 @@ def test_two_profiles_for_one_number_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path) == f"{file}:2: numbers: profile desk answers this number already"
 
 
-def test_a_directory_without_profiles_is_refused(tmp_path: Path) -> None:
-    assert refused(tmp_path).startswith("EDGE_AGENT_PROFILES: ")
-    assert refused(tmp_path / "missing").startswith("EDGE_AGENT_PROFILES: ")
+@pytest.mark.parametrize("name", [".", "missing"])
+def test_a_directory_without_profiles_is_refused_by_the_name_of_its_setting(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"^DESK_AGENT_PROFILES: no \*\.yaml agent profile in /"):
+        load_profiles(tmp_path / name, "DESK_AGENT_PROFILES")
+
+
+def test_a_file_that_is_far_too_long_is_refused_unread(tmp_path: Path) -> None:
+    file = write(tmp_path, "name: " + "x" * 1024 * 1024)
+    assert refused(tmp_path).startswith(f"{file}:1: cannot be read")
+
+
+# --- the agents behind it ---------------------------------------------------------------------------------------------
+
+
+BEHIND = (
+    GOOD
+    + """\
+agents:
+  billing:
+    when: Invoices.
+    instructions: Bill at {DESK}.
+    tools: [get_invoice]
+    hands_over_to: [loans, front]
+    after_tools:
+      get_invoice: loans
+    otherwise: loans
+  loans:
+    when: Books.
+    instructions: Lend.
+    otherwise: front
+"""
+)
+
+
+def test_specialists_are_read_and_their_placeholders_filled(tmp_path: Path) -> None:
+    write(tmp_path, BEHIND)
+    agents = load_profiles(tmp_path).by_name["desk"].agents
+    assert (agents["billing"].instructions, agents["loans"].instructions) == ("Bill at the desk.", "Lend.")
+    assert agents["billing"].after_tools == {"get_invoice": "loans"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "why"),
+    [
+        (BEHIND.replace("  loans:", "  front:"), 16, "agents.front", "the agent the profile itself describes"),
+        (BEHIND.replace("[loans, front]", "[loans, sales]"), 12, "agents.billing.hands_over_to.1", "no agent sales"),
+        (BEHIND.replace("[loans, front]", "[billing]"), 12, "agents.billing.hands_over_to.0", "to itself"),
+        (
+            BEHIND.replace("get_invoice: loans", "get_invoice: sales"),
+            14,
+            "agents.billing.after_tools.get_invoice",
+            "no agent sales; there are: billing, front, loans",
+        ),
+        (
+            BEHIND.replace("get_invoice: loans", "get_invoice: billing"),
+            14,
+            "agents.billing.after_tools.get_invoice",
+            "to itself",
+        ),
+        (
+            BEHIND.replace("get_invoice: loans", "pay: loans"),
+            14,
+            "agents.billing.after_tools.pay",
+            "no tool of that name",
+        ),
+        (BEHIND.replace("otherwise: front", "otherwise: sales"), 19, "agents.loans.otherwise", "no agent sales"),
+        (
+            BEHIND.replace("otherwise: front", "otherwise: loans"),
+            15,
+            "agents.billing.otherwise",
+            "billing > loans > loans",
+        ),
+        (
+            BEHIND.replace("otherwise: front", "otherwise: billing"),
+            15,
+            "agents.billing.otherwise",
+            "in a circle: billing > loans > billing",
+        ),
+        (
+            BEHIND.replace("at {DESK}.\n    tools", "at {NOBODY}.\n    tools"),
+            10,
+            "agents.billing.instructions",
+            "{NOBODY}",
+        ),
+        (BEHIND.replace("    when: Books.\n", ""), 16, "agents.loans.when", "required"),
+        (BEHIND.replace("    instructions: Lend.", "    instructions: 7"), 18, "agents.loans.instructions", "string"),
+        (BEHIND.replace("  loans:", "  Loans:"), 16, "agents.Loans", "match pattern"),
+        (BEHIND.replace("  loans:", "  7:"), 16, "agents.7", "string"),
+        (GOOD + "agents: [billing]\n", 7, "agents", "dictionary"),
+        (GOOD + "agents:\n  billing: now\n", 8, "agents.billing", "dictionary"),
+    ],
+)
+def test_a_wrong_agent_is_named_with_its_file_and_line(
+    tmp_path: Path, text: str, line: int, field: str, why: str
+) -> None:
+    file = write(tmp_path, text)
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:{line}: {field}")
+    assert why in message
+
+
+# --- what is filled late, and the persona -----------------------------------------------------------------------------
+
+
+def test_the_list_of_answers_need_not_be_at_hand_in_instructions(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("Be brief at {DESK}.", "'At {DESK}: {FAQ_KB}'"))
+    profiles = load_profiles(tmp_path)
+    assert profiles.by_name["desk"].instructions == "At the desk: No list of answers is at hand right now."
+    assert profiles.wordings["desk"]["front"].filled({"FAQ_KB": "Q: {DESK}?"}) == "At the desk: Q: {DESK}?"
+
+
+def test_a_profile_may_bring_its_own_list_of_answers(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("Be brief at {DESK}.", "'{FAQ_KB}'") + "  FAQ_KB: We close at six.\n")
+    profiles = load_profiles(tmp_path)
+    assert profiles.by_name["desk"].instructions == "We close at six."
+    assert profiles.wordings["desk"]["front"].filled({"FAQ_KB": "another"}) == "We close at six."
+
+
+def test_a_greeting_cannot_hold_the_list_of_answers(tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD.replace("Hello, {DESK}.", "'{FAQ_KB}'"))
+    assert refused(tmp_path) == f"{file}:3: greeting: no value for {{FAQ_KB}} under placeholders"
+
+
+PERSONA = "persona:\n  company: the reading room\n  role: receptionist\n  topics: [books, '{DESK}']\n"
+
+
+def test_a_persona_follows_the_instructions_of_the_profile_and_not_those_of_its_specialists(tmp_path: Path) -> None:
+    write(tmp_path, BEHIND + PERSONA)
+    profile = load_profiles(tmp_path).by_name["desk"]
+    assert profile.instructions == (
+        "Be brief at the desk.\n\n"
+        "How you speak for us:\n"
+        "- You speak on the telephone for the reading room.\n"
+        "- Your role: receptionist.\n"
+        "- Talk about these topics only: books; the desk. "
+        "Say politely that you cannot help with anything else."
+    )
+    assert profile.agents["loans"].instructions == "Lend."
+    assert profile.persona is not None
+    assert profile.persona.company == "the reading room"
+
+
+def test_a_persona_alone_is_enough(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("instructions: Be brief at {DESK}.\n", "persona: {company: the desk}\n"))
+    instructions = load_profiles(tmp_path).by_name["desk"].instructions
+    assert instructions == "How you speak for us:\n- You speak on the telephone for the desk."
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "why"),
+    [
+        (GOOD + "persona:\n  company: {a: b}\n", 8, "persona.company", "string"),
+        (GOOD + "persona:\n  mood: calm\n", 8, "persona.mood", "not permitted"),
+        (GOOD + 'persona:\n  topics: [books, "a\\nb"]\n', 8, "persona.topics.1", "match pattern"),
+        (GOOD + "persona:\n  tone: ' '\n", 8, "persona.tone", "match pattern"),
+        (GOOD + f"persona:\n  tone: {'x' * 501}\n", 8, "persona.tone", "at most 500"),
+        (GOOD + f"persona:\n  topics: [{'x, ' * 51}]\n", 8, "persona.topics", "at most 50"),
+        (GOOD + "persona:\n  tone: like {NOBODY}\n", 7, "persona", "{NOBODY}"),
+        (GOOD + "persona: friendly\n", 7, "persona", "dictionary"),
+        (GOOD.replace("instructions: Be brief at {DESK}.\n", "persona: {}\n"), 1, "instructions", "required"),
+    ],
+)
+def test_a_wrong_persona_is_named_with_its_file_and_line(
+    tmp_path: Path, text: str, line: int, field: str, why: str
+) -> None:
+    file = write(tmp_path, text)
+    message = refused(tmp_path)
+    assert message.startswith(f"{file}:{line}: {field}: ")
+    assert why in message
 
 
 # --- the keypad menu --------------------------------------------------------------------------------------------------

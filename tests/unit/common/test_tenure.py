@@ -1,6 +1,6 @@
 """A replica decides only while no other can."""
 
-from fallback.core.tenure import MARGIN_S, RENEW_EVERY_S, Tenure
+from common.tenure import MARGIN_S, RENEW_EVERY_S, Tenure
 
 
 def test_nobody_decides_before_winning() -> None:

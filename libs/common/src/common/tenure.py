@@ -1,4 +1,4 @@
-"""Whether this replica decides: it holds the lease, and has proven so lately."""
+"""Whether a lease is ours: we hold it, and have proven so lately."""
 
 from typing import Final
 
