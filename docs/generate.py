@@ -11,7 +11,7 @@ from common.fsm import mermaid
 from common.messages.breaker import BreakerState
 from edge.core import seeking, suspicion
 from fallback.core import breaker, ladder, menu_table
-from talker.core import floor, phase
+from talker.core import floor, orders, phase
 
 GENERATED = Path(__file__).parent / "generated"
 
@@ -50,6 +50,12 @@ MACHINES = (
         "Whose move it is in one speech session",
         floor.FLOOR,
         floor.Floor.QUIET,
+    ),
+    Drawn(
+        "talker.core.orders.ORDERS",
+        "What a tool has ordered for the end of the agent's answer",
+        orders.ORDERS,
+        orders.Stand.NONE,
     ),
     Drawn(
         "fallback.core.breaker.TABLE",

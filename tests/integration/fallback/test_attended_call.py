@@ -1,12 +1,14 @@
 """A call on the turn-based pipeline: a real bus, a real detector, real requests to the simulated OpenAI."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
 
 from common import subjects
+from common.agents import ToolGrant
 from common.audio import Kind
 from common.conversation import Turn
 from common.messages.facts import (
@@ -20,12 +22,12 @@ from common.messages.facts import (
 )
 from common.messages.offers import HandoverReason
 from common.messages.tools import ToolRequest, ToolResult
-from common.profile import ToolGrant
+from fallback import bootstrap
 from integration.fallback.desk import PROFILE, Desk, desk, greeted
 from integration.realtime_worker.edge_stand_in import Leg, until
 from integration.realtime_worker.openai_process import Simulator
 from simulators.people.recordings import load
-from talker.edge_link import NO_TOOL_RESULT
+from talker.tool_requests import NO_TOOL_RESULT
 
 CALLER = load("caller-2")
 
@@ -133,8 +135,9 @@ async def test_an_agents_tools_work_here_too(openai: Simulator, nats_url: str, t
 
 
 async def test_a_tool_that_nobody_runs_is_told_to_the_model_as_a_failure(
-    openai: Simulator, nats_url: str, tmp_path: Path
+    openai: Simulator, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bootstrap, "_PATIENCE", replace(bootstrap._PATIENCE, tool_unanswered_s=0.5))
     async with desk(openai, nats_url, tmp_path) as on:
         leg = await asks_for_a_tool(on)
         (returned,) = on.edge.facts_of(leg, ToolReturned)

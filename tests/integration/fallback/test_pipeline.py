@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from common.agents import ToolGrant
 from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamUnavailable
 from common.pcmu import duration_ms, silence
 from common.pipeline import Pipeline
-from common.profile import ToolGrant
 from fakes.waiting import until
 from fallback.core.vocabulary import Stage, StagesChanged
 from fallback.pipeline.pcmu_codec import to_samples

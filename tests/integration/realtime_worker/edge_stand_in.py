@@ -35,6 +35,7 @@ from common.messages.commands import (
     TakeOver,
     TalksTo,
     Transfer,
+    TransferNews,
     WhoCarries,
     WhoTalks,
 )
@@ -291,7 +292,7 @@ class EdgeStandIn:
 
     async def _on_command(self, message: Msg) -> None:
         command = decode_as(EdgeCommand, message.data)
-        assert not isinstance(command, WhoCarries | Drain), "nothing a talker says"
+        assert not isinstance(command, WhoCarries | Drain | TransferNews), "nothing a talker says"
         if isinstance(command, ReplayCaller):
             self.replays_asked.append(command)
             await message.respond(b"")

@@ -21,6 +21,14 @@ account: {bad_keys: [sk-bad-key]}
 defaults: {first_audio_ms: 50, speed: 20}
 replies:
   - {when: {instructions: broke off in the middle}, voice: agent-i-see}
+  - {when: {instructions: One moment}, say: One moment., length_ms: 400}
+  - {when: {tool_result: list_tasks}, say: There is one task., length_ms: 600}
+  - {when: {tool_result: end_call}, say: Goodbye., length_ms: 300}
+  - {when: {instructions: ends calls, recording: caller-2}, tool_call: {name: end_call}, times: 1}
+  - when: {instructions: looks things up, recording: caller-2}
+    tool_call: {name: list_tasks, arguments: {day: 1}}
+    times: 1
+  - {when: {recording: caller-4}, say: Our opening hours are many and long to tell., length_ms: 3000, speed: 2}
   - {when: greeting, voice: agent-greeting}
   - {when: {recording: caller-3}, voice: agent-opening-hours, speed: 2}
   - {when: {recording: caller-5}, voice: agent-i-see}

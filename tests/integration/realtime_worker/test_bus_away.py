@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from common import subjects
 from common.audio import Kind
+from common.messages.facts import InstructionsApplied
 from fakes.nats import NatsBinary
 from fakes.proxy import running_proxy
 from integration.realtime_worker.edge_stand_in import until
 from integration.realtime_worker.openai_process import Simulator
 from integration.realtime_worker.stage import Stages
+from integration.realtime_worker.steering import revision
 from simulators.people.recordings import load
 
 CALLER = load("caller-2")
@@ -86,3 +89,19 @@ async def test_what_callers_said_while_only_the_talker_was_away_is_asked_for_and
         await until(lambda: len(set(leg.items)) == 2)
         (turn,) = [item for item in (await on.session())["items"] if item["role"] == "user"]
         assert turn["text"] == CALLER.text
+
+
+async def test_a_revision_that_was_published_while_the_talker_was_away_is_in_force_afterwards(
+    openai: Simulator, nats: NatsBinary
+) -> None:
+    async with running_proxy("127.0.0.1", nats.port) as proxy, Stages(openai, nats.url, proxy.url)() as on:
+        leg, _ = await on.edge.offer()
+        await until(lambda: leg.of(Kind.ITEM_END))
+        proxy.hole()
+        await until(lambda: on.worker.missing() == "NATS is not connected", within_s=15)
+        told = revision(leg, 1)
+        await on.edge.client.jetstream().publish(subjects.instructions(leg.call_id), told.encode())
+        await proxy.cut()
+        await proxy.mend()
+        await until(lambda: on.edge.facts_of(leg, InstructionsApplied), within_s=15)
+        assert (await on.session())["configuration"]["instructions"] == told.instructions

@@ -9,6 +9,7 @@ from common.audio import Kind
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver, Heard, TakeOver
 from common.messages.facts import CallerSaid, ConversationTrimmed
+from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason
 from common.pcmu import silence
 from integration.realtime_worker.edge_stand_in import PROFILE, EdgeStandIn, Leg, until
@@ -22,6 +23,7 @@ ASKED = Turn(speaker="caller", item_id="item_b", text="When do you open?", start
 ANSWERED = Turn(speaker="agent", item_id="item_c", text="At nine in the morning.", start_ms=5_000, end_ms=7_000)
 GONE_ON = load("agent-i-see").text
 """What the model says when it is asked to go on."""
+NIGHT_DESK = Instructions(call_id="any", revision=3, instructions="You are the night desk.")
 SPOKEN = silence(600) + CALLER.pcmu + silence(800)
 
 
@@ -118,7 +120,7 @@ async def test_a_call_whose_first_talker_died_is_greeted(stage: Stages) -> None:
         assert leg.text_of(leg.items[0]) == PROFILE.greeting
 
 
-async def test_tool_calls_are_told_with_their_results(stage: Stages) -> None:
+async def test_tool_calls_are_told_with_their_results_even_if_nobody_can_know_them(stage: Stages) -> None:
     done = ToolTurn(
         item_id="item_" + "t" * 40,
         tool_call_id="call_1",
@@ -127,7 +129,7 @@ async def test_tool_calls_are_told_with_their_results(stage: Stages) -> None:
         start_ms=4_100,
         output="[]",
     )
-    lost = done.model_copy(update={"item_id": "item_u", "tool_call_id": "call_2", "output": None})
+    lost = done.model_copy(update={"item_id": "item_u", "tool_call_id": "call_2", "output": None, "name": "?"})
     async with stage() as on:
         leg = await offered(on, GREETED, ASKED, done, lost, clock_ms=5_000)
         session = await answered_once(on, leg)
@@ -159,7 +161,7 @@ async def test_what_does_not_fit_into_the_models_context_is_left_out_and_said(st
 
 async def test_the_newest_instructions_are_in_force(stage: Stages) -> None:
     async with stage() as on:
-        leg = await offered(on, GREETED, ASKED, clock_ms=5_000, instructions="You are the night desk.")
+        leg = await offered(on, GREETED, ASKED, clock_ms=5_000, instructions=NIGHT_DESK)
         assert (await answered_once(on, leg))["configuration"]["instructions"] == "You are the night desk."
 
 

@@ -4,9 +4,10 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from common.agents import ToolGrant
 from common.messages.facts import LevelCause
 from common.pcmu import FRAME_BYTES, SILENCE
-from common.profile import AgentProfile, Fallback, Menu, ServerVad, ToolGrant, TransferTarget
+from common.profile import AgentProfile, Fallback, Menu, ServerVad, TransferTarget
 from common.prompt_names import Prompt
 from common.prompts import PromptSet, Recording
 from fallback.core.attendant import Attendant

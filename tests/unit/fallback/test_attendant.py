@@ -444,3 +444,15 @@ def test_nobody_in_the_menu_is_left_in_silence() -> None:
         silence_s = 0.0 if prompts(call.wait(1.0)) else silence_s + 1
         longest_s = max(longest_s, silence_s)
     assert longest_s <= 25
+
+
+def test_a_caller_who_is_back_in_the_menu_from_a_human_nobody_reached_is_told() -> None:
+    call = fallen()
+    call.done.clear()
+    sorry = Respond("Apologise.", may_use_tools=False, human_unreached=True)
+    assert prompts(call.feed(sorry)) == [Prompt.TRANSFER_FAILED, *OFFERS]
+
+
+def test_one_whom_nobody_has_told_of_the_menu_yet_is_told_of_the_trouble() -> None:
+    call = Attended(begins_at=Rung.MENU)
+    assert prompts(call.feed(Respond("Apologise.", human_unreached=True))) == TROUBLE

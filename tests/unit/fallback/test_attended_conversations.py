@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.audio import Kind
-from common.conversation import Turn
+from common.conversation import ToolTurn, Turn
 from common.messages.commands import CutOver
-from common.messages.facts import CallerSaid, ServiceLevelChanged, TurnEnded, TurnStarted
+from common.messages.facts import CallerSaid, InstructionsApplied, ServiceLevelChanged, TurnEnded, TurnStarted
+from common.messages.instructions import Instructions
 from common.pcmu import FRAME_BYTES, FRAME_MS, SILENCE
 from fallback.attended_speech import CAPABILITIES
 from fallback.core.ladder import Rung
@@ -122,7 +123,15 @@ class Joined:
         self.chance = Random(seed)
         self.attended = Attended(answers_by_itself=is_new, begins_at=begins_at)
         self.audio = CallerAudio(self.now)
-        subject = Subject("call-1", 1, "m", AGENT, CAPABILITIES.supports_truncate, service_level=begins_at.value)
+        subject = Subject(
+            "call-1",
+            1,
+            "m",
+            AGENT,
+            CAPABILITIES.supports_truncate,
+            answers_tool_results=CAPABILITIES.answers_tool_results,
+            service_level=begins_at.value,
+        )
         self.talker = SpeechConversation(subject, self.audio, PATIENCE, self.now)
         self.stages = Stages(self.chance)
         self.queue: deque[port.SpeechEvent] = deque()
@@ -137,12 +146,15 @@ class Joined:
         self.level = begins_at.value
         self.facts: dict[str, list[str]] = {}
         self.is_parted = False
+        self.applied = 0
         cut = CutOver(is_granted=True, service_level=0) if is_new else self._running()
         self.tell(talker_words.BecameTalker(cut, answers_by_itself=is_new))
 
     def _running(self) -> CutOver:
         said = Turn(speaker="caller", item_id="s1", text="Any rooms?", start_ms=0, end_ms=500)
-        return CutOver(is_granted=True, service_level=0, leg_clock_ms=1_000, conversation=(said,))
+        tool = ToolTurn(item_id="t1", tool_call_id="call_1", name="list_rooms", arguments="{}", start_ms=500)
+        turns = (said, tool) if self.chance.random() < 0.3 else (said,)
+        return CutOver(is_granted=True, service_level=0, leg_clock_ms=1_000, conversation=turns)
 
     @property
     def now(self) -> float:
@@ -222,6 +234,7 @@ class Joined:
                     | port.Truncate()
                     | port.DeleteItem()
                     | port.Configure()
+                    | port.Instruct()
                     | port.AddTurn()
                     | port.AddToolCall()
                     | port.AddToolOutput()
@@ -252,6 +265,9 @@ class Joined:
             case CallerSaid(item_id=item_id):
                 assert self.facts[item_id] == ["began", "ended"]
                 self.facts[item_id].append("said")
+            case InstructionsApplied(revision=revision):
+                assert revision > self.applied
+                self.applied = revision
             case ServiceLevelChanged(level=level, before=before):
                 assert level != before
                 self.level = level
@@ -299,6 +315,17 @@ class Joined:
         known = frozenset(item for item in self.cut_items if self.chance.random() < 0.5)
         self.tell(talker_words.WasAdopted(2, known, self.now - self.chance.random()))
 
+    def instruct(self) -> None:
+        told = Instructions(
+            call_id="call-1",
+            revision=self.chance.randrange(1, 12),
+            instructions=self.chance.choice(["Be kind.", "Be brief."]),
+            tools=AGENT.tools,
+            urgency=self.chance.choice(["between_responses", "at_once"]),
+            asks_for_answer=self.chance.random() < 0.3,
+        )
+        self.tell(talker_words.Instructed(told))
+
     def step(self, name: str) -> None:
         match name:
             case "speak":
@@ -324,6 +351,8 @@ class Joined:
                 self.cancel()
             case "adopt":
                 self.adopt()
+            case "instruct":
+                self.instruct()
         if self.chance.random() < 0.7:
             self.deliver()
 
@@ -342,7 +371,7 @@ class Joined:
 
 
 OFTEN = ("ask", "ask", "bring", "bring", "bring", "bring", "speak", "later", "later", "hush")
-NOW_AND_THEN = ("wait", "keys", "record", "stages", "cancel", "adopt")
+NOW_AND_THEN = ("wait", "keys", "record", "stages", "cancel", "adopt", "instruct")
 STEPS = st.lists(st.sampled_from(OFTEN + NOW_AND_THEN), max_size=60) | st.lists(
     st.sampled_from(OFTEN), min_size=20, max_size=60
 )

@@ -2,9 +2,11 @@
 
 import pytest
 
+from common.agents import ToolGrant
 from common.pcmu import SILENCE
 from common.prompt_names import Prompt
 from fallback.core.dialogue import FILL_AFTER_S, NO_SUCH_TOOL, ROUNDS_AT_MOST
+from fallback.core.ladder import Rung
 from fallback.core.vocabulary import (
     Abandon,
     AskChat,
@@ -14,6 +16,7 @@ from fallback.core.vocabulary import (
     SoundEnded,
     Speak,
     StageFailed,
+    StagesChanged,
     ToolCall,
     Transcribe,
 )
@@ -33,6 +36,7 @@ from talker.port import (
     CheckAlive,
     Configure,
     DeleteItem,
+    Instruct,
     Respond,
     ResponseEnded,
     SessionConfigured,
@@ -314,6 +318,39 @@ def wanting(*tools: ToolCall, text: str = "") -> tuple[Attended, list[ToolWanted
     call.transcribe("Any rooms?")
     wanted = [event for event in events(call.write(text, *tools)) if isinstance(event, ToolWanted)]
     return call, wanted
+
+
+def test_other_instructions_and_tools_count_from_the_next_question_on() -> None:
+    call = Attended()
+    told_of = ToolGrant(name="get_room", description="A room.")
+    assert events(call.feed(Instruct("Be brief."))) == [SessionConfigured()]
+    call.turn()
+    call.transcribe("Any rooms?")
+    assert call.of(AskChat)[-1].messages[0]["content"].startswith("Be brief.")
+    assert call.of(AskChat)[-1].tools == AGENT.tools
+    call.feed(Instruct(tools=(told_of,)))
+    call.turn()
+    call.transcribe("Well?")
+    assert call.of(AskChat)[-1].tools == (told_of,)
+    assert call.of(AskChat)[-1].messages[0]["content"].startswith("Be brief.")
+
+
+def test_a_tool_that_nobody_has_described_is_not_offered() -> None:
+    named = AGENT.model_copy(update={"tools": (*AGENT.tools, ToolGrant(name="not_known_yet"))})
+    call = Attended(profile=named)
+    call.turn()
+    call.transcribe("Any rooms?")
+    assert call.of(AskChat)[-1].tools == AGENT.tools
+
+
+def test_what_is_told_in_the_menu_counts_when_the_dialogue_goes_on() -> None:
+    call = Attended(begins_at=Rung.MENU)
+    assert events(call.feed(Instruct("Be brief."))) == [SessionConfigured()]
+    call.feed(StagesChanged(are_up=True), GREET)
+    assert call.core.rung is Rung.PIPELINE
+    call.turn()
+    call.transcribe("Any rooms?")
+    assert call.of(AskChat)[-1].messages[0]["content"].startswith("Be brief.")
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -23,6 +23,7 @@ from fallback.core.menu_vocabulary import (
     Event,
     GiveToHuman,
     HangUp,
+    HumanUnreached,
     KeepRecording,
     Left,
     NoteChoice,
@@ -452,6 +453,26 @@ def test_who_is_still_here_after_a_transfer_gets_the_menu_back() -> None:
     bench.press("1")
     bench.run(LIMITS.human_within_s)
     assert bench.newest() == (Prompt.TRANSFER_FAILED, *WHOLE_MENU)
+
+
+def test_who_is_back_from_a_human_nobody_reached_is_told_and_gets_the_menu_back() -> None:
+    bench = Bench()
+    bench.feed(Entered(FAILED))
+    bench.press("4")
+    bench.hear_out()
+    bench.run(LIMITS.human_within_s + LIMITS.key_within_s)  # said to nobody, while it rang
+    bench.feed(HumanUnreached())
+    assert bench.newest() == (Prompt.TRANSFER_FAILED, *WHOLE_MENU)
+
+
+def test_who_leaves_a_message_is_not_interrupted_for_that() -> None:
+    bench = Bench()
+    bench.feed(Entered(FAILED))
+    bench.press("2")
+    bench.hear_out()
+    before = bench.newest()
+    bench.feed(HumanUnreached())
+    assert bench.newest() == before
 
 
 def test_who_is_served_may_end_the_call_by_a_key_and_hears_goodbye_first() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from common.agents import ToolGrant
 from common.messages.commands import CutOver
+from common.messages.instructions import Instructions
 from common.profile import AgentProfile, ServerVad
 from talker import port
 from talker.core.caller_audio import CallerAudio
@@ -13,7 +15,7 @@ from talker.core.conversation import SpeechConversation
 from talker.core.seeding import greet
 from talker.core.subject import Patience, Subject
 from talker.core.vocabulary import BecameTalker, Command, Event, NoteBargeIn, Tick, WriteFact
-from talker.port import ProviderError, Severity
+from talker.port import ProviderError, Severity, ToolWanted
 
 
 def about(value: float, give: float = 1e-6) -> Any:
@@ -31,8 +33,20 @@ AGENT = AgentProfile(
     turn_detection=ServerVad(prefix_padding_ms=300, silence_duration_ms=500),
 )
 GREETING = greet("Hello.")
+LIST_TASKS = ToolGrant(name="list_tasks", description="The tasks there are.")
+GET_TASK = ToolGrant(name="get_task", description="One task.")
 NEW = BecameTalker(CutOver(is_granted=True), answers_by_itself=True)
 STOPPED = NoteBargeIn(about(0.05))
+
+
+def revision(number: int, instructions: str = "Be brief.", **fields: Any) -> Instructions:
+    """A revision of the agent's instructions."""
+    return Instructions(call_id="call-1", revision=number, instructions=instructions, **fields)
+
+
+def wanted(response: str = "r2", tool_call: str = "t1", name: str = "list_tasks", arguments: str = "{}") -> ToolWanted:
+    """The model asks for a tool."""
+    return ToolWanted(response, f"item-{tool_call}", tool_call, name, arguments)
 
 
 @dataclass
@@ -41,11 +55,22 @@ class Call:
 
     now: float = 100.0
     retire_at: float = float("inf")
+    tools: tuple[ToolGrant, ...] = ()
+    answers_tool_results: bool = False
+    answers_checks: bool = False
     done: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.audio = CallerAudio(self.now)
-        subject = Subject("call-1", 3, "gpt-realtime-2.1", AGENT)
+        agent = AGENT.model_copy(update={"tools": self.tools}) if self.tools else AGENT
+        subject = Subject(
+            "call-1",
+            3,
+            "gpt-realtime-2.1",
+            agent,
+            answers_checks=self.answers_checks,
+            answers_tool_results=self.answers_tool_results,
+        )
         self.core = SpeechConversation(subject, self.audio, Patience(), self.now, self.retire_at)
 
     def feed(self, *events: Event, after_s: float = 0.0) -> list[Command]:
@@ -93,9 +118,9 @@ def talking(**changes: Any) -> Call:
     return call
 
 
-def asking() -> Call:
+def asking(**changes: Any) -> Call:
     """A call whose caller has asked something and waits."""
-    call = talking()
+    call = talking(**changes)
     call.feed(port.CallerSpeechStarted("c1", 1_000))
     call.hear(1_000)
     call.feed(port.CallerSpeechStopped("c1", 2_900))

@@ -3,17 +3,19 @@
 from typing import Any
 
 from common.audio import Kind
-from common.messages.commands import LeftOver
+from common.conversation import Turn
+from common.messages.commands import CutOver, LeftOver
 from common.messages.facts import TurnStarted
 from common.messages.offers import HandoverReason
 from talker import port
-from talker.core.seeding import go_on
+from talker.core.seeding import apologise, go_on
 from talker.core.vocabulary import (
     AskHandover,
     BecameTalker,
     CarrierCleared,
     ClearCarrier,
     Command,
+    ReplayEnded,
     SendRecord,
     TellLeftOver,
     WasAdopted,
@@ -22,6 +24,7 @@ from talker.port import CancelResponse, DeleteItem, Respond, Truncate
 from unit.realtime_worker.rig import GREETING, NEW, SECOND_OF_AUDIO, Call, talking
 
 GO_ON = go_on("Be kind.")
+SORRY = apologise("Be kind.")
 
 
 def adopted(call: Call, died_s_ago: float = 0.0, known: frozenset[str] = frozenset({"a1"})) -> list[Command]:
@@ -169,3 +172,49 @@ def test_a_cut_that_comes_again_after_an_adoption_changes_nothing() -> None:
     adopted(call)
     assert isinstance(NEW, BecameTalker)
     assert call.feed(NEW) == []
+
+
+# --- back from a transfer ---------------------------------------------------------------------------------------------
+
+
+def back(call: Call, known: frozenset[str] = frozenset({"a1", "a2"})) -> list[Command]:
+    return call.feed(WasAdopted(7, known, call.now, human_unreached=True))
+
+
+def test_to_a_caller_who_is_back_from_a_transfer_the_agent_speaks_first() -> None:
+    call = talking()
+    assert back(call) == [TellLeftOver(()), SORRY]
+    assert call.say("r2", "a2"), "and it is heard"
+
+
+def test_what_broke_off_when_the_caller_was_given_away_is_not_gone_on_with() -> None:
+    assert back(finished(speaking())) == [TellLeftOver(()), Truncate("a2", 2_000), SORRY]
+
+
+def test_an_answer_under_way_is_waited_for_before_the_agent_apologises() -> None:
+    call = speaking()
+    assert SORRY not in back(call, frozenset({"a1"}))
+    assert call.feed(port.ResponseEnded("r2", "cancelled"))[-1] == SORRY
+
+
+def test_a_caller_who_speaks_at_once_is_answered_instead() -> None:
+    call = talking()
+    call.feed(port.CallerSpeechStarted("c1", 1_000))
+    assert SORRY not in back(call)
+
+
+def test_an_apology_that_fails_is_asked_for_again() -> None:
+    call = talking()
+    back(call)
+    error = port.ProviderError("server_error", port.Severity.UNAVAILABLE)
+    call.feed(port.ResponseStarted("r2"), port.ResponseEnded("r2", "failed", error=error))
+    assert SORRY in call.wait(5.0)
+
+
+def test_a_session_that_is_adopted_before_it_was_settled_apologises_when_it_is() -> None:
+    call = Call()
+    said = Turn(speaker="caller", item_id="s1", text="Hello?", start_ms=0, end_ms=900)
+    call.feed(BecameTalker(CutOver(is_granted=True, conversation=(said,)), answers_by_itself=False))
+    assert SORRY not in back(call)
+    call.feed(ReplayEnded())
+    assert call.feed(port.SessionConfigured())[-1] == SORRY

@@ -24,8 +24,8 @@ from talker.core.vocabulary import (
     SendRecord,
     Tick,
 )
-from talker.port import AddTurn, Configure, DeleteItem, ProviderError, Respond, Severity
-from unit.realtime_worker.rig import AGENT, GREETING, STOPPED, Call
+from talker.port import AddTurn, Configure, DeleteItem, Instruct, ProviderError, Respond, Severity
+from unit.realtime_worker.rig import AGENT, GREETING, LIST_TASKS, STOPPED, Call, revision
 
 GREETED = Turn(speaker="agent", item_id="s1", text="Hello.", start_ms=0, end_ms=1_000)
 ASKED = Turn(speaker="caller", item_id="s2", text="When do you open?", start_ms=2_000, end_ms=3_000)
@@ -99,12 +99,13 @@ def test_audio_that_is_not_replayed_is_not_waited_for() -> None:
 
 
 def test_the_newest_instructions_count() -> None:
-    newest = AGENT.model_copy(update={"instructions": "Be brief."})
-    call = told(GREETED, ASKED, instructions="Be brief.")
+    newest = AGENT.model_copy(update={"instructions": "Be brief.", "tools": (LIST_TASKS,)})
+    brief = revision(2, "Be brief.", tools=(LIST_TASKS,))
+    call = told(GREETED, ASKED, instructions=brief)
     assert call.feed(ReplayEnded()) == [Configure(newest, answers_by_itself=True)]
     first = Call()
-    starts = BecameTalker(CutOver(is_granted=True, instructions="Be brief."), answers_by_itself=True)
-    assert first.feed(starts)[:2] == [Configure(newest, answers_by_itself=True), GREETING]
+    starts = BecameTalker(CutOver(is_granted=True, instructions=brief), answers_by_itself=True)
+    assert first.feed(starts)[:2] == [Instruct("Be brief.", (LIST_TASKS,)), GREETING]
 
 
 def test_what_nobody_could_be_told_is_a_fact_once() -> None:

@@ -1,4 +1,4 @@
-"""What a session tells beside speech: tools, the service level, the caller's choices from a menu."""
+"""What a session tells beside speech: the service level, the caller's choices from a menu."""
 
 from dataclasses import replace
 
@@ -9,14 +9,12 @@ from common.messages.facts import (
     LevelCause,
     MessageLeft,
     ServiceLevelChanged,
-    ToolCalled,
-    ToolReturned,
 )
 from common.profile import AgentProfile
 from talker.core.beside import Beside
 from talker.core.subject import Subject
-from talker.core.vocabulary import AskTransfer, Command, NoteLevel, RunTool, ToolAnswered, WriteFact
-from talker.port import AddToolOutput, CallbackAsked, HumanWanted, LevelChanged, MessageTaken, ToolWanted
+from talker.core.vocabulary import AskTransfer, Command, NoteLevel, WriteFact
+from talker.port import CallbackAsked, HumanWanted, LevelChanged, MessageTaken
 
 AGENT = AgentProfile(name="desk", greeting="Hello.", instructions="Help.")
 SUBJECT = Subject("call-1", 3, "m", AGENT, caller_number="+14155550100")
@@ -46,29 +44,6 @@ def test_a_level_told_twice_changes_once() -> None:
     (up,) = facts(beside.feed(SUBJECT, 990, LevelChanged(2, LevelCause.RECOVERED)))
     assert isinstance(up, ServiceLevelChanged)
     assert (up.before, up.level, up.cause) == (3, 2, LevelCause.RECOVERED)
-
-
-def test_a_tool_is_run_once_it_is_a_fact_and_its_result_is_a_fact_and_told() -> None:
-    beside = Beside(2, LevelCause.ROLLOUT)
-    asked = beside.feed(SUBJECT, 10, ToolWanted("resp-1", "item-1", "tool-1", "get_task", '{"id":7}'))
-    assert [type(each) for each in asked] == [WriteFact, RunTool]
-    assert facts(asked) == [
-        ToolCalled(
-            call_id="call-1",
-            fact_id="",
-            epoch=3,
-            at_ms=10,
-            item_id="item-1",
-            tool_call_id="tool-1",
-            name="get_task",
-            arguments='{"id":7}',
-        )
-    ]
-    answered = beside.feed(SUBJECT, 60, ToolAnswered("tool-1", '{"ok":true}'))
-    assert answered[-1] == AddToolOutput("tool-1", '{"ok":true}')
-    (returned,) = facts(answered)
-    assert isinstance(returned, ToolReturned)
-    assert returned.output == '{"ok":true}'
 
 
 def test_what_the_caller_chose_is_a_fact_of_the_newest_epoch() -> None:

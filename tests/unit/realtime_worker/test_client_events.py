@@ -15,6 +15,7 @@ from openai.types.realtime.response_create_event_param import ResponseCreateEven
 from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from common.agents import ToolGrant
 from common.profile import AgentProfile, Limits, SemanticVad, ServerVad, Transcription
 from realtime_worker.backends.realtime.client_events import TYPES, ClientEvents, append, command_of
 from talker.port import (
@@ -25,6 +26,7 @@ from talker.port import (
     CommandName,
     Configure,
     DeleteItem,
+    Instruct,
     Respond,
     SpeechCommand,
     Truncate,
@@ -52,12 +54,23 @@ FULL = AgentProfile(
     noise_reduction="near_field",
     limits=Limits(max_output_tokens=500),
 )
+GET_TASK = ToolGrant(
+    name="get_task",
+    description="One task.",
+    parameters={"type": "object", "properties": {"id": {"type": "integer"}}, "additionalProperties": False},
+)
+END_CALL = ToolGrant(name="end_call", description="End the call.")
+TOOLED = PLAIN.model_copy(update={"tools": (GET_TASK, ToolGrant(name="not_known_yet"), END_CALL)})
 SEMANTIC = PLAIN.model_copy(update={"turn_detection": SemanticVad(eagerness="high")})
 
 COMMANDS: tuple[SpeechCommand, ...] = (
     Configure(PLAIN),
     Configure(FULL, answers_by_itself=False),
     Configure(SEMANTIC),
+    Configure(TOOLED),
+    Instruct("Be brief."),
+    Instruct(tools=(END_CALL, GET_TASK)),
+    Instruct("Be brief.", ()),
     AddTurn("caller", "Hello?", "item_1"),
     AddTurn("agent", "Good morning.", "item_2"),
     AddTurn("system", "Carry on."),
@@ -68,6 +81,8 @@ COMMANDS: tuple[SpeechCommand, ...] = (
     AddToolOutput("call_1", "[]", "item_7_output"),
     Respond(),
     Respond("Say exactly this."),
+    Respond("Say exactly this.", may_use_tools=False),
+    Respond(may_use_tools=False),
     CancelResponse("resp_1"),
     Truncate("item_3", 1234),
     DeleteItem("item_4"),
@@ -129,6 +144,37 @@ def test_both_directions_are_pcmu_and_the_profile_is_in_the_session() -> None:
 def test_a_session_that_is_being_seeded_does_not_answer_by_itself() -> None:
     session = ClientEvents().build(Configure(PLAIN, answers_by_itself=False))["session"]
     assert session["audio"]["input"]["turn_detection"]["create_response"] is False
+
+
+def test_tools_are_offered_flat_in_their_order_as_soon_as_they_are_described() -> None:
+    (first, last) = ClientEvents().build(Configure(TOOLED))["session"]["tools"]
+    assert first == {
+        "type": "function",
+        "name": "get_task",
+        "description": "One task.",
+        "parameters": GET_TASK.parameters,
+    }
+    assert last["name"] == "end_call"
+
+
+def test_a_session_that_never_had_tools_is_not_told_of_any() -> None:
+    events = ClientEvents()
+    assert "tools" not in events.build(Configure(PLAIN))["session"]
+    assert events.build(Instruct("Be brief.", (GET_TASK,)))["session"]["tools"]
+    assert events.build(Configure(PLAIN))["session"]["tools"] == []
+
+
+def test_only_what_changes_is_told() -> None:
+    events = ClientEvents()
+    assert events.build(Instruct("Be brief."))["session"] == {"type": "realtime", "instructions": "Be brief."}
+    told = events.build(Instruct(tools=(END_CALL,)))["session"]
+    assert set(told) == {"type", "tools"}
+    assert events.build(Instruct(tools=()))["session"] == {"type": "realtime", "tools": []}
+
+
+def test_a_response_that_has_to_speak_is_denied_tools() -> None:
+    assert ClientEvents().build(Respond(may_use_tools=False))["response"] == {"tool_choice": "none"}
+    assert "response" not in ClientEvents().build(Respond())
 
 
 def test_semantic_turn_detection_carries_only_its_own_fields() -> None:

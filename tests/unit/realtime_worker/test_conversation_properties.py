@@ -5,13 +5,18 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.agents import ToolGrant
 from common.audio import MAX_PAYLOAD_BYTES, Kind, encode
 from common.conversation import ToolTurn, Turn
 from common.messages.commands import CutOver
+from common.messages.facts import InstructionsApplied, ToolReturned
+from common.messages.instructions import Instructions
+from common.messages.tools import HangUpOrder, SendDigitsOrder, TransferOrder
 from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
 from talker import port
 from talker.core.caller_audio import CallerAudio
 from talker.core.conversation import SpeechConversation
+from talker.core.floor import Floor
 from talker.core.phase import Phase
 from talker.core.subject import Patience, Subject
 from talker.core.vocabulary import (
@@ -21,19 +26,33 @@ from talker.core.vocabulary import (
     ClearCarrier,
     ClearLost,
     Event,
+    Instructed,
     ReplayEnded,
+    RunTool,
     SendRecord,
     StandingTold,
     Tick,
+    ToolAnswered,
+    ToolWaits,
     WasAdopted,
+    WriteFact,
 )
-from talker.port import DeleteItem, ProviderError, Respond, Severity, Truncate
+from talker.port import AddToolOutput, DeleteItem, ProviderError, Respond, Severity, Truncate
 
 RESPONSES = st.sampled_from(["r1", "r2", "r3"])
 ITEMS = st.sampled_from(["a1", "a2", "a3"])
 TURNS = st.sampled_from(["c1", "c2", "a1"])
 POSITIONS = st.integers(0, 20_000)
 ERRORS = st.builds(ProviderError, st.sampled_from(["other", "server_error"]), st.sampled_from(Severity), st.booleans())
+TOOL_CALLS = st.sampled_from(["call_1", "call_2", "call_3"])
+WANTED = st.builds(
+    port.ToolWanted,
+    RESPONSES,
+    st.just("t1"),
+    TOOL_CALLS,
+    st.sampled_from(["list_tasks", "nobody_knows"]),
+    st.sampled_from(["{}", "x" * 17_000]),
+)
 SPEECH = st.one_of(
     st.builds(port.AgentAudio, RESPONSES, ITEMS, st.integers(0, 70_000).map(bytes)),
     st.builds(port.AgentText, RESPONSES, ITEMS, st.text(max_size=8)),
@@ -45,17 +64,30 @@ SPEECH = st.one_of(
         st.sampled_from(["completed", "cancelled", "failed", "incomplete"]),
         st.none() | ERRORS,
         st.none() | st.just(port.Usage(1, 2, 1, 1, 3, 4)),
+        st.lists(WANTED, max_size=2).map(tuple),
     ),
+    WANTED,
     st.builds(port.CallerSpeechStarted, TURNS, POSITIONS),
     st.builds(port.CallerSpeechStopped, TURNS, POSITIONS),
     st.builds(port.CallerTranscribed, TURNS, st.text(max_size=8)),
-    st.builds(port.ErrorReported, ERRORS, st.sampled_from([None, "truncate", "delete", "respond", "cancel"])),
+    st.builds(port.ErrorReported, ERRORS, st.sampled_from([None, "truncate", "delete", "respond", "instruct"])),
     st.builds(port.GarbageReceived, st.sampled_from(["malformed", "binary", "oversized", "unknown_type"])),
     st.builds(port.SessionClosed, ERRORS, st.just(1006)),
     st.just(port.SessionConfigured()),
     st.just(port.SessionOpened("s")),
 )
-AGENT = AgentProfile(name="desk", greeting="Hello.", instructions="Be kind.")
+LIST_TASKS = ToolGrant(name="list_tasks", description="The tasks there are.")
+AGENT = AgentProfile(name="desk", greeting="Hello.", instructions="Be kind.", tools=(LIST_TASKS,))
+REVISIONS = st.builds(
+    Instructions,
+    call_id=st.just("call-1"),
+    revision=st.integers(1, 9),
+    instructions=st.sampled_from(["Be kind.", "Be brief."]),
+    tools=st.sampled_from([(), (LIST_TASKS,)]),
+    urgency=st.sampled_from(["between_responses", "at_once"]),
+    asks_for_answer=st.booleans(),
+)
+ORDERS = st.sampled_from([None, HangUpOrder(), TransferOrder(to="front-desk"), SendDigitsOrder(digits="12")])
 SAID = st.builds(
     Turn,
     speaker=st.sampled_from(["caller", "agent"]),
@@ -82,12 +114,15 @@ CUTS = st.builds(
         leg_clock_ms=st.integers(0, 9_000),
         conversation=st.lists(SAID | DONE, max_size=4).map(tuple),
         omitted_turns=st.integers(0, 2),
-        instructions=st.none() | st.just("Be brief."),
+        instructions=st.none() | REVISIONS,
     ),
     st.booleans(),
 )
 LOCAL = st.one_of(
     st.just(Tick()),
+    st.builds(Instructed, REVISIONS),
+    st.builds(ToolAnswered, TOOL_CALLS, st.text(max_size=8), st.booleans(), ORDERS),
+    st.builds(ToolWaits, TOOL_CALLS, st.sampled_from([None, "", "One moment."])),
     CUTS,
     st.just(ReplayEnded()),
     st.builds(WasAdopted, st.integers(2, 9), st.frozensets(ITEMS), st.floats(0, 10)),
@@ -115,6 +150,8 @@ class Checked:
         self.clears: list[ClearCarrier] = []
         self.asked = 0
         self.responds = 0
+        self.applied = 0
+        self.running: set[str] = set()
 
     def do(self, step: object) -> None:
         match step:
@@ -136,9 +173,11 @@ class Checked:
     def feed(self, event: Event) -> None:
         before = self.core.phase
         recent = event.item_id if isinstance(event, (port.AgentAudio, port.AgentText)) else ""
+        responds = self.responds
         for command in self.core.feed(event, self.now):
             match command:
                 case SendRecord():
+                    recent = command.payload.decode() if command.kind is Kind.ITEM else recent
                     self.check_record(command, recent)
                 case Truncate(item_id, heard_ms):
                     assert 0 < heard_ms <= self.sent_bytes[item_id] // 8
@@ -152,10 +191,22 @@ class Checked:
                     self.clears.append(command)
                 case AskHandover():
                     self.asked += 1
+                case WriteFact(InstructionsApplied(revision=revision)):
+                    assert revision > self.applied
+                    self.applied = revision
+                case RunTool(tool_call_id):
+                    assert tool_call_id not in self.running
+                    self.running.add(tool_call_id)
+                case WriteFact(ToolReturned(tool_call_id=tool_call_id)):
+                    assert tool_call_id in self.running
+                case AddToolOutput(tool_call_id):
+                    self.running.discard(tool_call_id)
                 case Respond():
                     self.responds += 1
                     assert self.core.phase is not Phase.REPLAYING
                     assert before is Phase.TALKING or not isinstance(event, Tick)
+                    assert self.core.floor is not Floor.CALLER or isinstance(event, BecameTalker)
+        assert self.responds <= responds + 1
         assert self.core.next_deadline() > self.now or isinstance(event, Tick) is False
 
     def check_record(self, record: SendRecord, item_id: str) -> None:

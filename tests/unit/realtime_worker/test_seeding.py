@@ -6,7 +6,19 @@ import pytest
 
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver
-from talker.core.seeding import BACK, CONTINUED, NO_RESULT, TRIMMED, Seed, go_on, greet, seed, situation
+from talker.core.seeding import (
+    BACK,
+    CONTINUED,
+    NO_RESULT,
+    TRIMMED,
+    UNREACHED,
+    Seed,
+    apologise,
+    go_on,
+    greet,
+    seed,
+    situation,
+)
 from talker.port import AddToolCall, AddToolOutput, AddTurn, Respond
 
 ASKED = Turn(speaker="caller", item_id="item_1", text="When do you open?", start_ms=0, end_ms=900)
@@ -56,8 +68,18 @@ def test_a_tool_call_is_told_with_its_result() -> None:
     )
 
 
-def test_a_tool_call_whose_result_nobody_knows_does_not_dangle() -> None:
-    assert seeded(CALLED).steps[1] == AddToolOutput("call_1", NO_RESULT, "item_5_output")
+def test_a_tool_call_whose_result_nobody_knows_is_to_be_asked_for_again() -> None:
+    told = seeded(CALLED)
+    assert told.steps == (AddToolCall("call_1", "list_tasks", "{}", "item_5"), AddTurn("system", CONTINUED))
+    assert told.open_tools == (CALLED,)
+    assert seeded(CALLED.model_copy(update={"output": "[]"})).open_tools == ()
+
+
+@pytest.mark.parametrize("change", [{"name": "List.*>"}, {"name": "x" * 65}, {"arguments": "x" * 17_000}])
+def test_a_tool_call_nobody_could_run_does_not_dangle(change: dict[str, str]) -> None:
+    told = seeded(CALLED.model_copy(update=change))
+    assert told.steps[1] == AddToolOutput("call_1", NO_RESULT, "item_5_output")
+    assert told.open_tools == ()
 
 
 def test_what_was_left_out_is_said() -> None:
@@ -134,3 +156,17 @@ def test_a_caller_who_was_on_hold_is_told_that_somebody_is_back() -> None:
     assert request.instructions.startswith("Be kind.")
     assert request.instructions.endswith(BACK)
     assert situation((), was_on_hold=True).opening("Hello.", "Be kind.", -1) == greet("Hello."), "who heard nothing"
+
+
+def test_to_a_caller_whom_no_human_could_be_found_for_the_agent_apologises_first() -> None:
+    for was_on_hold in (False, True):
+        back = situation((ASKED, ANSWERED), was_on_hold=was_on_hold, human_unreached=True)
+        assert back.opening("Hello.", "Be kind.", -1) == apologise("Be kind.")
+    assert situation((), human_unreached=True).opening("Hello.", "Be kind.", -1) == apologise("Be kind.")
+
+
+def test_an_apology_is_spoken_by_the_agents_own_rules_and_begins_no_other_transfer() -> None:
+    request = apologise("Be kind.")
+    assert request.instructions == f"Be kind.\n\n{UNREACHED}"
+    assert not request.may_use_tools
+    assert request.human_unreached

@@ -7,6 +7,8 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.realtime.realtime_conversation_item_function_call import RealtimeConversationItemFunctionCall
+from openai.types.realtime.realtime_response import RealtimeResponse
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 
 from realtime_worker.backends.realtime.server_events import IGNORED, MAPPED, decode
@@ -135,6 +137,52 @@ def test_a_failed_response_is_classed_by_code_or_type(error: Any, expected: Prov
     assert ended(status="failed", status_details=details).error == expected
 
 
+CALL = {"type": "function_call", "id": "item_1", "call_id": "call_1", "name": "get_task", "arguments": '{"id":7}'}
+SPOKEN = {"type": "message", "id": "item_2", "role": "assistant", "status": "completed", "content": []}
+WANTED = port.ToolWanted("resp_1", "item_1", "call_1", "get_task", '{"id":7}')
+
+
+def test_a_completed_response_tells_which_tools_it_wants_in_order() -> None:
+    other = CALL | {"id": "item_3", "call_id": "call_2", "arguments": "{}", "status": "completed"}
+    asked = ended(status="completed", output=[SPOKEN, CALL, other])
+    assert asked.tools == (WANTED, port.ToolWanted("resp_1", "item_3", "call_2", "get_task", "{}"))
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "incomplete", "in_progress"])
+def test_a_response_that_was_not_completed_wants_no_tools(status: str) -> None:
+    assert ended(status=status, output=[CALL | {"status": "completed"}]).tools == ()
+
+
+def test_the_arguments_alone_are_no_reason_to_run_a_tool() -> None:
+    done = {"call_id": "call_1", "item_id": "item_1", "response_id": "resp_1", "output_index": 0}
+    assert read("response.function_call_arguments.done", **done, name="get_task", arguments="{}") is None
+    assert read("response.output_item.done", response_id="resp_1", output_index=0, item=CALL) is None
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        None,
+        7,
+        [7],
+        [{"type": 7}],
+        [CALL | {"status": "incomplete"}],
+        [CALL | {"call_id": ""}],
+        [CALL | {"call_id": "c" * 257}],
+        [CALL | {"name": None}],
+        [CALL | {"name": "n" * 257}],
+        [CALL | {"arguments": ["x"]}],
+    ],
+)
+def test_a_response_with_a_broken_tool_call_has_ended_all_the_same(output: Any) -> None:
+    assert ended(status="completed", output=output) == port.ResponseEnded("resp_1", "completed")
+
+
+def test_the_sdk_has_the_fields_we_read() -> None:
+    assert RealtimeConversationItemFunctionCall.model_validate(CALL).arguments == '{"id":7}'
+    assert "output" in RealtimeResponse.model_fields
+
+
 def test_a_status_nobody_knows_counts_as_failed() -> None:
     assert ended(status="exploded").status == "failed"
 
@@ -192,7 +240,9 @@ _JSON = st.recursive(
 _NAMES = "item_id response_id delta transcript audio_start_ms audio_end_ms session response error"
 _FIELDS = st.dictionaries(
     st.sampled_from(_NAMES.split()),
-    _JSON | st.fixed_dictionaries({"id": st.text(), "usage": _JSON, "status_details": _JSON}),
+    _JSON
+    | st.fixed_dictionaries({"id": st.text(), "usage": _JSON, "status_details": _JSON})
+    | st.fixed_dictionaries({"id": st.text(min_size=1), "status": st.just("completed"), "output": _JSON}),
 )
 
 

@@ -18,8 +18,7 @@ from common.messages.commands import (
     StandingAsked,
     Transfer,
 )
-from common.messages.tools import ToolRequest, ToolResult
-from talker.core.vocabulary import AskHandover, RunTool
+from talker.core.vocabulary import AskHandover, AskTransfer
 
 _READY_WITHIN_S: Final = 1.0
 _READY_TRIES: Final = 3
@@ -29,8 +28,6 @@ _PLEASE_WITHIN_S: Final = 0.25
 _PLEASE_TRIES: Final = 5
 _STANDING_WITHIN_S: Final = 0.5
 _PAUSE_S: Final = 0.1
-_TOOL_WITHIN_S: Final = 10.0
-NO_TOOL_RESULT: Final = '{"error": "this could not be carried out; nothing is known of a result"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,33 +116,16 @@ class EdgeLink:
         wish = HangUp(call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id)
         await self._bus.publish(self._subject, wish.encode())
 
-    async def transfer(self, to: str) -> bool:
+    async def transfer(self, wish: AskTransfer) -> bool:
         """Have the caller given to a human, by name. False if the edge cannot be told."""
-        wish = Transfer(call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id, to=to)
+        transfer = Transfer(
+            call_id=self._call_id, epoch=self.epoch, talker_id=self._talker_id, to=wish.to, summary=wish.summary
+        )
         try:
-            await self._request(wish.encode(), _PLEASE_WITHIN_S, _PLEASE_TRIES)
+            await self._request(transfer.encode(), _PLEASE_WITHIN_S, _PLEASE_TRIES)
         except TrunklineError:
             return False
         return True
-
-    async def run_tool(self, profile: str, tool: RunTool) -> str:
-        """What came of it, as the model is to be told: its output, or why there is none."""
-        request = ToolRequest(
-            call_id=self._call_id,
-            epoch=self.epoch,
-            profile=profile,
-            tool_call_id=tool.tool_call_id,
-            name=tool.name,
-            arguments=tool.arguments,
-        )
-        try:
-            answer = await self._bus.request(subjects.tool(tool.name), request.encode(), _TOOL_WITHIN_S)
-            return ToolResult.decode(answer).output
-        except RemoteProtocolError:
-            metrics.BUS_REJECTS.labels("malformed").inc()
-            return NO_TOOL_RESULT
-        except TrunklineError:
-            return NO_TOOL_RESULT
 
     async def _request(self, payload: bytes, timeout_s: float, tries: int) -> bytes:
         for attempt in range(1, tries + 1):

@@ -3,10 +3,28 @@
 from typing import TypeAlias, assert_never
 
 from common import metrics
-from talker.core.vocabulary import CountProviderError, CountTruncateError, NoteBargeIn, NoteFirstAudio, ReportResponse
+from talker.core.vocabulary import (
+    CountProviderError,
+    CountRevision,
+    CountToolRefused,
+    CountTruncateError,
+    NoteApplied,
+    NoteBargeIn,
+    NoteFirstAudio,
+    ReportResponse,
+)
 from talker.outcomes import Outcomes
 
-Note: TypeAlias = ReportResponse | NoteFirstAudio | NoteBargeIn | CountProviderError | CountTruncateError
+Note: TypeAlias = (
+    ReportResponse
+    | NoteFirstAudio
+    | NoteBargeIn
+    | NoteApplied
+    | CountProviderError
+    | CountTruncateError
+    | CountRevision
+    | CountToolRefused
+)
 
 
 def note(what: Note, provider: str, model: str, outcomes: Outcomes) -> None:
@@ -23,5 +41,11 @@ def note(what: Note, provider: str, model: str, outcomes: Outcomes) -> None:
             metrics.PROVIDER_ERRORS.labels(provider, code).inc()
         case CountTruncateError():
             metrics.TRUNCATE_ERRORS.labels(model).inc()
+        case CountRevision(result):
+            metrics.INSTRUCTION_REVISIONS.labels(result).inc()
+        case NoteApplied(seconds):
+            metrics.INSTRUCTIONS_APPLY.observe(seconds)
+        case CountToolRefused(why):
+            metrics.TOOLS_REFUSED.labels(why).inc()
         case _:
             assert_never(what)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
 
+from common.agents import ToolGrant
 from common.messages.facts import LevelCause
 from common.messages.offers import Offer
 from common.profile import AgentProfile
@@ -26,6 +27,8 @@ class Capabilities:
     """Instructions can change while the session runs."""
     answers_checks: bool = False
     """It answers `CheckAlive`."""
+    answers_tool_results: bool = False
+    """It goes on by itself once it has been given what came of the tools it wanted; others are asked to."""
 
 
 class Severity(Enum):
@@ -62,7 +65,7 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfigured:
-    """Our configuration is in force."""
+    """A `Configure`, `Instruct` or `CheckAlive` of ours is in force; they are confirmed in the order they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,18 @@ ResponseStatus: TypeAlias = Literal["completed", "cancelled", "failed", "incompl
 
 
 @dataclass(frozen=True, slots=True)
+class ToolWanted:
+    """The model asks for a tool; an `AddToolOutput` answers it."""
+
+    response_id: str
+    item_id: str
+    tool_call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseEnded:
     """The model has finished with an answer, whatever came of it."""
 
@@ -145,10 +160,12 @@ class ResponseEnded:
     status: ResponseStatus
     error: ProviderError | None = None
     usage: Usage | None = None
+    tools: tuple[ToolWanted, ...] = ()
+    """What it asks for in the end, in its order; nothing unless the answer was completed."""
 
 
 CommandName: TypeAlias = Literal[
-    "check", "configure", "add_turn", "add_tool", "respond", "cancel", "truncate", "delete"
+    "check", "configure", "instruct", "add_turn", "add_tool", "respond", "cancel", "truncate", "delete"
 ]
 
 
@@ -176,18 +193,6 @@ class SessionClosed:
 
     error: ProviderError
     close_code: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToolWanted:
-    """The model asks for a tool; an `AddToolOutput` answers it."""
-
-    response_id: str
-    item_id: str
-    tool_call_id: str
-    name: str
-    arguments: str
-    """JSON, as the model wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +264,15 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+class Instruct:
+    """Give the agent other instructions or tools; what is None stays as it is. Confirmed by `SessionConfigured`."""
+
+    instructions: str | None = None
+    tools: tuple[ToolGrant, ...] | None = None
+    """All of them, each described."""
+
+
+@dataclass(frozen=True, slots=True)
 class AddTurn:
     """Put a turn into the session's memory, as text."""
 
@@ -296,6 +310,10 @@ class Respond:
     instructions: str = ""
     words: str = ""
     """What to say, word for word, for a session that can be given words; `instructions` ask a model for the same."""
+    may_use_tools: bool = True
+    """False: in this answer it has to speak."""
+    human_unreached: bool = False
+    """It is to say that a human could not be reached, for a session that has a recording of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +344,16 @@ class CheckAlive:
 
 
 SpeechCommand: TypeAlias = (
-    Configure | AddTurn | AddToolCall | AddToolOutput | Respond | CancelResponse | Truncate | DeleteItem | CheckAlive
+    Configure
+    | Instruct
+    | AddTurn
+    | AddToolCall
+    | AddToolOutput
+    | Respond
+    | CancelResponse
+    | Truncate
+    | DeleteItem
+    | CheckAlive
 )
 
 

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from common import ids, logs, metrics
 from common.bus.batcher import Batcher
+from common.bus.connection import Bus
 from common.bus.facts import FactWriter
 from common.errors import RemoteProtocolError, TrunklineError
 from common.messages.commands import Adopt, Adopted, CutOver, LeftOver
 from common.messages.facts import LevelCause, UsageReported
+from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason, Offer
 from talker.alarm import Alarm
 from talker.candidacy import Candidacy
@@ -30,6 +32,7 @@ from talker.core.vocabulary import (
     Command,
     End,
     Event,
+    Instructed,
     LetAudioThrough,
     NoteLevel,
     ReplayEnded,
@@ -38,7 +41,6 @@ from talker.core.vocabulary import (
     StandingTold,
     TellLeftOver,
     Tick,
-    ToolAnswered,
     WasAdopted,
     WriteFact,
 )
@@ -55,6 +57,7 @@ from talker.port import (
     CheckAlive,
     Configure,
     DeleteItem,
+    Instruct,
     Opened,
     OpenSpeech,
     Respond,
@@ -62,7 +65,9 @@ from talker.port import (
     SpeechEvent,
     Truncate,
 )
+from talker.steering import Steering
 from talker.tokens import count_tokens
+from talker.tool_requests import ToolRequests
 
 log = logs.get("session")
 
@@ -81,6 +86,7 @@ class Around:
     max_age_s: Callable[[], float]
     """How old a speech session may become; another number each time, so that sessions do not age together."""
     open_speech: OpenSpeech
+    bus: Bus
     batcher: Batcher
     facts: FactWriter
     outcomes: Outcomes
@@ -95,6 +101,18 @@ class CallSession:
         self._around = around
         self.wanted_model = self._model = offer.profile.model or around.default_model
         self._edge = around.link(offer)
+        self._tools = ToolRequests(
+            around.bus,
+            offer.call_id,
+            offer.profile.name,
+            lambda: self.epoch,
+            around.patience.tool_unanswered_s,
+        )
+        self._steering = Steering(around.bus, offer.call_id, self._instruct)
+        self._errands: set[asyncio.Task[None]] = set()
+        """What nobody waits for once the session is over, such as tools."""
+        self._told: list[Instructions] = []
+        """Revisions that were published before there was a session to tell."""
         self._key = ids.call_key(offer.call_id)
         self._candidacy = Candidacy()
         self._over = asyncio.Event()
@@ -112,8 +130,6 @@ class CallSession:
         self._level = LevelMeter()
         self.on_caller_audio = self._listening.hear
         """One record of caller audio. The hot path."""
-        self.on_bus_back = self._listening.doubt
-        """The caller's audio of the last moments may be missing; the edge is asked for it."""
 
     # --- the life of a call -------------------------------------------------------------------------------------------
 
@@ -127,6 +143,13 @@ class CallSession:
             self._tasks = None
 
     async def _live(self) -> None:
+        await self._steering.start()
+        try:
+            await self._open()
+        finally:
+            await self._steering.stop()
+
+    async def _open(self) -> None:
         try:
             opened = await self._around.open_speech(self._offer, self._model)
         except TrunklineError as error:
@@ -150,6 +173,8 @@ class CallSession:
             subject, self._listening.audio, self._around.patience, now, retire_at=retire_at
         )
         opened.speech.listen(self._on_speech)
+        for told in self._told:
+            self._feed(Instructed(told))
         cut = await self._cut(opened)
         if cut is not None and not self._over.is_set():
             self._was_cut_to, self._falls = True, cut.falls
@@ -169,6 +194,7 @@ class CallSession:
             self._offer.profile,
             able.supports_truncate,
             able.answers_checks,
+            able.answers_tool_results,
             caller_number=self._offer.caller_number,
             service_level=opened.service_level,
             level_cause=opened.level_cause or (usual if opened.service_level else LevelCause.RECOVERED),
@@ -187,6 +213,8 @@ class CallSession:
 
     def _finish(self) -> None:
         self._end()
+        for errand in self._errands:
+            errand.cancel()
         self._listening.stop()
         self._alarm.stop()
 
@@ -241,6 +269,11 @@ class CallSession:
         if self.is_talker:
             self._speech.press(digits)
 
+    def on_bus_back(self) -> None:
+        """The caller's audio of the last moments may be missing; the edge is asked for it. So may a revision."""
+        self._listening.doubt()
+        self._run(self._steering.catch_up())
+
     def take_over(self, cut: CutOver) -> None:
         """The call's quiet moment has come."""
         self._candidacy.take_over(cut)
@@ -256,7 +289,8 @@ class CallSession:
         died_at = self._listening.audio.heard_at
         self._wished.clear()  # the edge that was told is gone
         self._edge.readdress(adopt.edge_id, adopt.new_epoch)
-        self._feed(WasAdopted(adopt.new_epoch, frozenset(adopt.known_items), died_at))
+        known_items = frozenset(adopt.known_items)
+        self._feed(WasAdopted(adopt.new_epoch, known_items, died_at, adopt.human_unreached))
         answer = Adopted(
             is_adopted=True,
             realtime_session_id=self._speech.session_id,
@@ -272,6 +306,12 @@ class CallSession:
         return self._adoption[1] if self._adoption is not None and self._adoption[0] == adopt else None
 
     # --- events in, commands out --------------------------------------------------------------------------------------
+
+    def _instruct(self, told: Instructions) -> None:
+        if self._conversation is None:
+            self._told.append(told)
+        else:
+            self._feed(Instructed(told))
 
     def _on_speech(self, event: SpeechEvent) -> None:
         if isinstance(event, SessionClosed):
@@ -298,7 +338,7 @@ class CallSession:
                 self._around.batcher.add(self._edge.audio_subject, record, is_urgent=is_urgent)
             case Respond() | CancelResponse() | Truncate() | DeleteItem() | CheckAlive():
                 self._speech.send(command)
-            case Configure() | AddTurn() | AddToolCall() | AddToolOutput():
+            case Configure() | Instruct() | AddTurn() | AddToolCall() | AddToolOutput():
                 self._speech.send(command)
             case LetAudioThrough(until_ms):
                 self._listening.let_through(self._speech.send_audio, until_ms, lambda: self._feed(ReplayEnded()))
@@ -318,9 +358,9 @@ class CallSession:
                 log.info("session over", extra=self._fields(reason=reason))
                 self._end()
             case RunTool():
-                self._spawn(self._run_tool(command))
-            case AskTransfer(to):
-                self._spawn(self._transfer(to))
+                self._run(self._run_tool(command))
+            case AskTransfer():
+                self._spawn(self._transfer(command))
             case AskHangUp():
                 self._spawn(self._edge.hang_up())
             case NoteLevel(level, cause):
@@ -338,6 +378,15 @@ class CallSession:
             work.close()
         else:
             self._tasks.create_task(work)
+
+    def _run(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do it beside the call, and only as long as that lasts."""
+        if self._tasks is None or self._over.is_set():
+            errand.close()
+            return
+        task = self._tasks.create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     async def _clear(self, clear: ClearCarrier) -> None:
         try:
@@ -368,11 +417,10 @@ class CallSession:
         )
 
     async def _run_tool(self, tool: RunTool) -> None:
-        output = await self._edge.run_tool(self._offer.profile.name, tool)
-        self._feed(ToolAnswered(tool.tool_call_id, output))
+        self._feed(await self._tools.run(tool, self._feed))
 
-    async def _transfer(self, to: str) -> None:
-        is_told = await self._edge.transfer(to)
+    async def _transfer(self, wish: AskTransfer) -> None:
+        is_told = await self._edge.transfer(wish)
         log.info("asked to give the caller to a human", extra=self._fields(told=is_told))
 
     def _note_level(self, level: int, cause: LevelCause) -> None:

@@ -55,6 +55,7 @@ CAPABILITIES: Final = Capabilities(
     paced_output=False,
     needs_continuous_input=False,
     mutable_instructions=True,
+    answers_tool_results=True,
 )
 
 

@@ -52,6 +52,7 @@ def build(settings: FallbackSettings) -> TalkerService:
         patience=_PATIENCE,
         max_age_s=lambda: _NEVER,
         open_speech=opener.open,
+        bus=bus,
         batcher=batcher,
         facts=facts,
         outcomes=outcomes,

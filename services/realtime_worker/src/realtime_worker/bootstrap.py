@@ -47,6 +47,7 @@ def build(settings: RealtimeWorkerSettings) -> TalkerService:
         patience=_patience(settings),
         max_age_s=lambda: settings.realtime_worker_session_max_age_s * random.uniform(0.95, 1.0),  # noqa: S311
         open_speech=endpoints.open,
+        bus=bus,
         batcher=batcher,
         facts=facts,
         outcomes=outcomes,

@@ -33,12 +33,19 @@ class _Item:
     """The model said all it wanted to say in it."""
     kept_ms: int | None = None
     """How much of it the model was told to keep."""
+    is_ours: bool = False
+    """The model knows nothing of it, so there is nothing to forget."""
     pieces: list[Piece] = field(default_factory=list)
     """Its words, for an edge that knows nothing of it."""
 
     @property
     def sent_ms(self) -> int:
         return self.sent_bytes // BYTES_PER_MS
+
+    @property
+    def lasts_ms(self) -> int:
+        """How much of it the caller hears in the end."""
+        return self.sent_ms if self.kept_ms is None else self.kept_ms
 
     def is_urgent(self, now: float) -> bool:
         """True unless what was sent of it outlasts any wait."""
@@ -90,6 +97,20 @@ class AgentTurns:
             piece = pcmu[start : start + MAX_PAYLOAD_BYTES]
             yield self._record(Kind.AUDIO, item.sent_ms, piece, is_urgent=item.is_urgent(now))
             item.sent_bytes += len(piece)
+
+    def play(self, item_id: str, pcmu: bytes, now: float) -> tuple[SendRecord, ...]:
+        """A sound of our own, whole: an item of which the model knows nothing."""
+        announced = tuple(self._announced(item_id, 0, now))
+        self._items[item_id].is_ours = True
+        return (*announced, *self._audio(item_id, pcmu, 0, now), *self.end(item_id, is_complete=True))
+
+    @property
+    def heard_at(self) -> float:
+        """When all that was sent will have been heard: played one after another, none before it was sent."""
+        free_at = 0.0
+        for item in self._items.values():
+            free_at = max(item.first_sent_at, free_at) + item.lasts_ms / 1000
+        return free_at
 
     def text(self, item_id: str, text: str, answers_ms: int, now: float) -> tuple[SendRecord, ...]:
         """A piece of what is being said; it belongs where the audio has got to."""
@@ -159,11 +180,11 @@ class AgentTurns:
         found: list[Remnant] = []
         free_at = 0.0
         for item_id, item in self._items.items():
-            length_ms = item.sent_ms if item.kept_ms is None else item.kept_ms
+            length_ms = item.lasts_ms
             began_at = max(item.first_sent_at, free_at)
             free_at = began_at + length_ms / 1000
             heard_ms = max(0, min(round((died_at - began_at) * 1000), length_ms))
-            is_cut = item.kept_ms is None and (heard_ms < item.sent_ms or not item.is_over)
+            is_cut = not item.is_ours and item.kept_ms is None and (heard_ms < item.sent_ms or not item.is_over)
             text = heard_text(item.pieces, item.sent_ms, heard_ms)
             is_known = item_id in known
             found.append(Remnant(item_id, text, began_at, heard_ms, item.sent_ms, is_cut, is_known))
@@ -186,13 +207,12 @@ class AgentTurns:
         which reads as if the caller had been answered. So it is deleted.
         """
         item = self._items[item_id]
-        limit = item.sent_ms if item.kept_ms is None else item.kept_ms
-        keep_ms = max(0, min(heard_ms, limit))
+        keep_ms = max(0, min(heard_ms, item.lasts_ms))
         if item.kept_ms is not None and keep_ms >= item.kept_ms:
             return ()
         if item.is_complete and keep_ms >= item.sent_ms:
             return ()
         item.kept_ms = keep_ms
-        if not self._supports_truncate:
+        if item.is_ours or not self._supports_truncate:
             return ()
         return (Truncate(item_id, keep_ms),) if keep_ms else (DeleteItem(item_id),)

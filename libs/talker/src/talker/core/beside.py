@@ -1,13 +1,13 @@
-"""What a speech session tells beside speech: tools it wants, its service level, what the caller chose from a menu."""
+"""What a speech session tells beside speech: its service level, what the caller chose from a menu."""
 
 from typing import Any, TypeAlias, assert_never
 
-from common.messages.facts import CallbackWanted, LevelCause, MessageLeft, ServiceLevelChanged, ToolCalled, ToolReturned
+from common.messages.facts import CallbackWanted, LevelCause, MessageLeft, ServiceLevelChanged
 from talker.core.subject import Subject
-from talker.core.vocabulary import AskHangUp, AskTransfer, Command, NoteLevel, RunTool, ToolAnswered, WriteFact
-from talker.port import AddToolOutput, CallbackAsked, Farewell, HumanWanted, LevelChanged, MessageTaken, ToolWanted
+from talker.core.vocabulary import AskHangUp, AskTransfer, Command, NoteLevel, WriteFact
+from talker.port import CallbackAsked, Farewell, HumanWanted, LevelChanged, MessageTaken
 
-Aside: TypeAlias = ToolWanted | ToolAnswered | LevelChanged | HumanWanted | MessageTaken | CallbackAsked | Farewell
+Aside: TypeAlias = LevelChanged | HumanWanted | MessageTaken | CallbackAsked | Farewell
 
 
 class Beside:
@@ -24,11 +24,6 @@ class Beside:
     def feed(self, subject: Subject, at_ms: int, event: Aside) -> tuple[Command, ...]:
         """Everything to do about `event`, in order."""
         match event:
-            case ToolWanted():
-                return self._tool_wanted(subject, at_ms, event)
-            case ToolAnswered(tool_call_id, output):
-                returned = ToolReturned(**_about(subject, at_ms), tool_call_id=tool_call_id, output=output)
-                return (WriteFact(returned), AddToolOutput(tool_call_id, output))
             case LevelChanged(level, cause):
                 return self._level_changed(subject, at_ms, level, cause)
             case Farewell():
@@ -50,16 +45,6 @@ class Beside:
                 return (WriteFact(wanted),)
             case _:
                 assert_never(event)
-
-    def _tool_wanted(self, subject: Subject, at_ms: int, event: ToolWanted) -> tuple[Command, ...]:
-        called = ToolCalled(
-            **_about(subject, at_ms),
-            item_id=event.item_id,
-            tool_call_id=event.tool_call_id,
-            name=event.name,
-            arguments=event.arguments,
-        )
-        return (WriteFact(called), RunTool(event.tool_call_id, event.name, event.arguments))
 
     def _level_changed(self, subject: Subject, at_ms: int, level: int, cause: LevelCause) -> tuple[Command, ...]:
         before, self._level, self._cause = self._level, level, cause

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, get_args
 
-from common.errors import DeadlineExceeded, UpstreamRejected, UpstreamThrottled, UpstreamUnavailable
-from common.messages.commands import CutOver, LeftOver
+from common import dtmf
+from common.conversation import PROMPT
+from common.errors import DeadlineExceeded
+from common.messages.commands import CutOver
 from common.messages.offers import HandoverReason
 from talker.core import telling
+from talker.core.adoption import left_over
+from talker.core.agenda import Agenda, PlayTones, Scene
 from talker.core.agent_turns import AgentTurns, Remnant
+from talker.core.asking import Asking
 from talker.core.attendance import Attendance
 from talker.core.beside import Beside
 from talker.core.caller_audio import CallerAudio
@@ -19,6 +24,7 @@ from talker.core.phase import Phase
 from talker.core.responses import Response, Responses
 from talker.core.settling import Settling
 from talker.core.subject import Patience, Subject
+from talker.core.verdicts import ERROR_CODES, NO_VOICE
 from talker.core.vocabulary import (
     AskHandover,
     AskStanding,
@@ -31,16 +37,17 @@ from talker.core.vocabulary import (
     CountTruncateError,
     End,
     Event,
+    Instructed,
     LetAudioThrough,
     NoteBargeIn,
     NoteFirstAudio,
     ReplayEnded,
     ReportResponse,
     StandingTold,
-    TellLeftOver,
     Tick,
+    ToolAnswered,
+    ToolWaits,
     WasAdopted,
-    WriteFact,
 )
 from talker.core.waiting import NEVER, Waiting
 from talker.port import (
@@ -52,6 +59,7 @@ from talker.port import (
     CallerTranscribed,
     CancelResponse,
     CheckAlive,
+    CommandName,
     ErrorReported,
     GarbageReceived,
     ProviderError,
@@ -63,21 +71,8 @@ from talker.port import (
     SessionOpened,
     Severity,
     SpeechEvent,
-    Usage,
+    ToolWanted,
 )
-
-ERROR_CODES: Final = {
-    Severity.HARMLESS: UpstreamUnavailable.code,
-    Severity.REFUSED: UpstreamUnavailable.code,
-    Severity.THROTTLED: UpstreamThrottled.code,
-    Severity.UNAVAILABLE: UpstreamUnavailable.code,
-    Severity.REJECTED: UpstreamRejected.code,
-}
-"""What a provider's error is called in `common.errors`, for the edge and the breaker."""
-
-_NO_VOICE: Final = ProviderError("incomplete", Severity.UNAVAILABLE)
-"""The model stopped (token limit, content filter) before it had said anything."""
-
 
 _SIGNS_OF_LIFE: Final = frozenset(get_args(SpeechEvent))
 _NOTHING: Final = -1
@@ -99,18 +94,16 @@ class SpeechConversation:
         self._agent = AgentTurns(supports_truncate=subject.supports_truncate)
         self._caller = CallerTurns(audio.clock, subject.profile.turn_detection)
         self._responses = Responses()
+        self._asking = Asking(self._waiting, self._responses, now)
         self._attendance = Attendance(patience.orphan_s, now)
-        self._settling = Settling(subject, patience)
+        self._agenda = Agenda(subject.profile, answers_tool_results=subject.answers_tool_results)
+        self._settling = Settling(subject, patience, self._agenda.revisions)
         self._liveness = Liveness(now)
         self._retire_at = retire_at
         self._beside = Beside(subject.service_level, subject.level_cause)
-        self._request = Respond()
-        self._request_later: Respond | None = None
         self._last_wish: AskHandover | None = None
-        self._is_asking = False
-        self._asked_at = now
-        self._answers_ms = 0
         self._cleared_through = 0
+        self._tones = 0
 
     @property
     def phase(self) -> Phase:
@@ -131,6 +124,12 @@ class SpeechConversation:
                 return self._agent_audio(event, now)
             case AgentText():
                 return self._agent_text(event, now)
+            case _:
+                commands = self._feed(event, now)
+                return commands if self._agenda.is_empty else (*commands, *self._follow(now))
+
+    def _feed(self, event: Event, now: float) -> tuple[Command, ...]:
+        match event:
             case CallerSpeechStarted(item_id, audio_ms):
                 return self._caller_began(item_id, audio_ms, now)
             case CallerSpeechStopped(item_id, audio_ms):
@@ -138,7 +137,7 @@ class SpeechConversation:
             case CallerTranscribed(item_id, text):
                 return self._caller_said(item_id, text)
             case ResponseStarted(response_id):
-                return self._response_started(response_id, now)
+                return self._asking.response_started(response_id, now)
             case AgentAudioEnded(_, item_id):
                 return self._agent.end(item_id, is_complete=True)
             case ResponseEnded():
@@ -166,7 +165,15 @@ class SpeechConversation:
             case ClearLost():
                 self._cleared_through = _NOTHING
                 return ()
-            case SessionOpened():
+            case ToolWanted():
+                self._waiting.move(Moment.TOOL_WANTED, now)
+                return self._agenda.wanted((event,), self._subject, self._clock.leg_ms)
+            case ToolAnswered() | ToolWaits():
+                caller_speaks = self.floor is Floor.CALLER
+                return self._agenda.answered(event, self._subject, self._clock.leg_ms, caller_speaks=caller_speaks)
+            case Instructed():
+                return self._agenda.instructed(event, now, is_talker=self.phase is not Phase.CANDIDATE)
+            case SessionOpened() | AgentAudio() | AgentText():
                 return ()
             case _:
                 return self._beside.feed(self._subject, self._clock.leg_ms, event)
@@ -177,7 +184,35 @@ class SpeechConversation:
             return self._waiting.next_deadline()
         check_at = self._liveness.next_check if self._subject.answers_checks else NEVER
         own = (self._waiting.next_deadline(), self._attendance.next_check, self._settling.deadline)
-        return min(*own, check_at, self._retire_at)
+        return min(*own, self._agenda.next_deadline, check_at, self._retire_at)
+
+    # --- what waits for a quiet moment --------------------------------------------------------------------------------
+
+    def _scene(self, now: float) -> Scene:
+        return Scene(
+            self._subject,
+            self._clock.leg_ms,
+            self.floor,
+            self._responses.is_answering,
+            self._asking.is_free,
+            self._agent.heard_at,
+            now,
+        )
+
+    def _follow(self, now: float) -> Iterator[Command]:
+        """Before it is settled and after it has ended, a session is asked for nothing."""
+        if self.phase is not Phase.TALKING:
+            return
+        for step in self._agenda.follow(self._scene(now)):
+            match step:
+                case PlayTones(digits):
+                    self._tones += 1
+                    item_id = f"{PROMPT}-tones-{self._subject.epoch}-{self._tones}"
+                    yield from self._agent.play(item_id, dtmf.tones(digits), now)
+                case Respond():
+                    yield from self._asking.ask(step, now)
+                case _:
+                    yield step
 
     # --- becoming the talker ------------------------------------------------------------------------------------------
 
@@ -190,20 +225,29 @@ class SpeechConversation:
         told = self._settling.begin(cut, answers_by_itself=answers_by_itself, now=now)
         if self._settling.situation.agent_began_ms >= 0:
             self._cleared_through = _NOTHING  # what the talker before said may still be playing
-        opening = self._settling.opening() if self._settling.is_settled else None
-        asked = self._ask(opening, now) if opening is not None else ()
-        return (*level, *told, *asked, LetAudioThrough(cut.leg_clock_ms))
+        resumed = self._agenda.resume(self._settling.open_tools)
+        asked = tuple(self._open(now)) if self._settling.is_settled else ()
+        return (*level, *told, *resumed, *asked, LetAudioThrough(cut.leg_clock_ms))
+
+    def _open(self, now: float) -> Iterator[Command]:
+        """A call that has just begun: by the newest instructions, if the agent's own were replaced already."""
+        yield from self._agenda.revise(self._scene(now), is_between=True)
+        opening = self._settling.opening()
+        if opening is not None:
+            yield from self._asking.ask(opening, now)
 
     def _configured(self, now: float) -> tuple[Command, ...]:
         """Ask for one answer, if one is due to what was said until here. What comes later is the model's own affair."""
+        told = self._agenda.confirmed(self._scene(now))
         if not self._settling.configured() or self.floor is Floor.CALLER or self._responses.is_answering:
-            return ()
+            return told
         request = self._settling.opening()
-        if request is None:
+        if request is None or (self._settling.waits_for_tool and self._agenda.tools.is_pending):
             self._waiting.move(Moment.WAS_ANSWERED, now)
-            return ()
-        self._answers_ms = 0 if request.instructions else self._settling.asked_ms
-        return self._ask(request, now)
+            return told
+        self._agenda.opened()
+        self._asking.answers_ms = 0 if request.instructions else self._settling.asked_ms
+        return (*told, *self._asking.ask(request, now))
 
     # --- going on with another edge -----------------------------------------------------------------------------------
 
@@ -215,25 +259,26 @@ class SpeechConversation:
         remnants = self._agent.remnants(event.died_at, event.known_items)
         cut = [remnant for remnant in remnants if remnant.is_cut]
         cancelled = self._responses.void_those_with({remnant.item_id for remnant in cut})
-        told = [remnant for remnant in remnants if remnant.heard_ms and not remnant.is_known]
         wish = (self._last_wish,) if self._last_wish is not None and self._waiting.has_given_up else ()
         return (
-            TellLeftOver(tuple(self._left_over(remnant, event.died_at) for remnant in told)),
+            left_over(remnants, event.died_at, self._clock.leg_ms),
             *map(CancelResponse, cancelled),
             *(step for remnant in cut for step in self._agent.cut_off(remnant)),
-            *self._resume(cut, is_first=not any(remnant.heard_ms for remnant in remnants), now=now),
+            *(
+                self._apologise(now)
+                if event.human_unreached
+                else self._resume(cut, is_first=not any(remnant.heard_ms for remnant in remnants), now=now)
+            ),
             *wish,
         )
 
-    def _left_over(self, remnant: Remnant, died_at: float) -> LeftOver:
-        start_ms = max(0, self._clock.leg_ms - round((died_at - remnant.began_at) * 1000))
-        return LeftOver(
-            item_id=remnant.item_id,
-            text=remnant.text,
-            start_ms=start_ms,
-            heard_ms=remnant.heard_ms,
-            audio_ms=remnant.audio_ms,
-        )
+    def _apologise(self, now: float) -> tuple[Command, ...]:
+        """The agent speaks first to a caller who is back from a transfer, unless the caller does."""
+        request = self._settling.apologise()
+        if self.phase is not Phase.TALKING or self.floor is Floor.CALLER:  # while it settles, that asks for it
+            return ()
+        self._waiting.move(Moment.ANSWER_ENDED, now)
+        return self._asking.ask_when_free(request, now)
 
     def _resume(self, cut: list[Remnant], *, is_first: bool, now: float) -> tuple[Command, ...]:
         """Ask for the rest of what was cut off, unless the caller has the floor or an answer comes anyway.
@@ -246,17 +291,8 @@ class SpeechConversation:
             return ()
         self._waiting.move(Moment.ANSWER_ENDED, now)
         if any(remnant.heard_ms for remnant in cut):
-            return self._ask_when_free(self._settling.go_on(), now)
-        return self._ask_when_free(self._request if is_first else Respond(), now)
-
-    def _ask_when_free(self, request: Respond, now: float) -> tuple[Command, ...]:
-        """The provider refuses a second answer while one is under way, even one that is being cancelled."""
-        if not self._responses:
-            return self._ask(request, now)
-        self._request_later = request
-        self._asked_at = now
-        self._waiting.move(Moment.ASKED, now)
-        return ()
+            return self._asking.ask_when_free(self._settling.go_on(), now)
+        return self._asking.ask_when_free(self._asking.request if is_first else Respond(), now)
 
     def _standing_told(self, is_current: bool | None, now: float) -> tuple[Command, ...]:
         if is_current is None:
@@ -273,7 +309,7 @@ class SpeechConversation:
             return ()
         if not event.pcmu:
             return ()
-        records = self._agent.audio(event.item_id, event.pcmu, self._take_answers_ms(response), now)
+        records = self._agent.audio(event.item_id, event.pcmu, self._asking.take_answers_ms(response), now)
         response.items.add(event.item_id)
         if response.first_audio_at is not None:
             return records
@@ -285,43 +321,33 @@ class SpeechConversation:
         response = self._responses.get(event.response_id, now)
         if response.is_void:
             return ()
-        records = self._agent.text(event.item_id, event.text, self._take_answers_ms(response), now)
+        records = self._agent.text(event.item_id, event.text, self._asking.take_answers_ms(response), now)
         response.items.add(event.item_id)
         return records
 
-    def _take_answers_ms(self, response: Response) -> int:
-        """The caller turn an item answers, told once: with the first item of the first response after it."""
-        if response.items:
-            return 0
-        answers_ms, self._answers_ms = self._answers_ms, 0
-        return answers_ms
-
-    def _response_started(self, response_id: str, now: float) -> tuple[Command, ...]:
-        response = self._responses.begin(response_id, now, self._asked_at if self._waiting.is_waiting else now)
-        if not (self._is_asking and self.floor is Floor.CALLER):
-            self._is_asking = False
-            return ()
-        # We asked, and the caller has begun to speak meanwhile: the answer would be spoken over the caller.
-        self._is_asking = False
-        response.is_void = True
-        return (CancelResponse(response_id),)
-
     def _response_ended(self, event: ResponseEnded, now: float) -> tuple[Command, ...]:
         response = self._responses.pop(event.response_id, now)
-        usage = () if event.usage is None else (self._usage(event.response_id, event.usage),)
         return (
             *self._items_ended(event, response, now),
-            *usage,
+            *telling.usage_reported(self._subject, self._clock.leg_ms, event.response_id, event.usage),
             *self._outcome(event, response, now),
-            *self._ask_now(now),
+            *self._tools_wanted(event, response, now),
+            *self._asking.response_ended(now),
         )
 
-    def _ask_now(self, now: float) -> tuple[Command, ...]:
-        request = self._request_later
-        if request is None or self._responses:
-            return ()
-        self._request_later = None
-        return self._ask(request, now)
+    def _tools_wanted(self, event: ResponseEnded, response: Response, now: float) -> tuple[Command, ...]:
+        """Of an answer that was not completed no tool is run; of one that was they are, whoever has spoken since."""
+        is_completed = event.status == "completed"
+        if is_completed and event.tools:
+            if not response.is_void:
+                self._waiting.move(Moment.TOOL_WANTED, now)
+            return self._agenda.wanted(event.tools, self._subject, self._clock.leg_ms)
+        if is_completed and not response.is_void:
+            is_silent_farewell = response.first_audio_at is None and self._agenda.is_farewell_due
+            if is_silent_farewell:
+                self._waiting.move(Moment.WAS_ANSWERED, now)
+            self._agenda.response_ended(has_spoken=response.first_audio_at is not None or is_silent_farewell)
+        return ()
 
     def _items_ended(self, event: ResponseEnded, response: Response, now: float) -> Iterator[Command]:
         is_complete = event.status == "completed"
@@ -341,18 +367,16 @@ class SpeechConversation:
                 self._waiting.move(Moment.ANSWER_ENDED, now)
             return (ReportResponse("", response.first_audio_at - response.asked_at),)
         if event.status == "incomplete" and not response.is_void:
-            return self._answer_failed(_NO_VOICE, now)
+            return self._answer_failed(NO_VOICE, now)
         return ()
-
-    def _usage(self, response_id: str, usage: Usage) -> WriteFact:
-        return telling.usage_reported(self._subject, self._clock.leg_ms, response_id, usage)
 
     # --- the caller's side --------------------------------------------------------------------------------------------
 
     def _caller_began(self, item_id: str, audio_ms: int, now: float) -> tuple[Command, ...]:
         onset_ms = self._caller.began(item_id, audio_ms)
         self._responses.void_all()
-        self._request, self._request_later = Respond(), None
+        self._asking.caller_began()
+        self._agenda.caller_began()
         self._waiting.move(Moment.CALLER_BEGAN, now)
         ends = self._agent.end_all()
         started = telling.caller_began(self._subject, onset_ms, item_id)
@@ -370,10 +394,9 @@ class SpeechConversation:
         return (ClearCarrier(through, onset_ms, now),)
 
     def _caller_ended(self, item_id: str, audio_ms: int, now: float) -> tuple[Command, ...]:
-        end_ms = self._answers_ms = self._caller.ended(item_id, audio_ms)
+        end_ms = self._caller.ended(item_id, audio_ms)
         self._settling.note_turn(end_ms)
-        self._is_asking = False
-        self._asked_at = now
+        self._asking.caller_ended(end_ms, now)
         self._waiting.move(Moment.CALLER_ENDED, now)
         return (telling.caller_ended(self._subject, end_ms, item_id),)
 
@@ -396,30 +419,26 @@ class SpeechConversation:
 
     # --- when it goes wrong -------------------------------------------------------------------------------------------
 
-    def _ask(self, request: Respond, now: float) -> tuple[Command, ...]:
-        self._request = request
-        self._is_asking = True
-        self._asked_at = now
-        self._waiting.move(Moment.ASKED, now)
-        return (request,)
-
     def _answer_failed(self, error: ProviderError, now: float) -> tuple[Command, ...]:
         """Ask again while the caller waits, a few times; then somebody else has to answer."""
         self._waiting.move(Moment.ANSWER_FAILED, now)
+        if self._agenda.is_filling:
+            self._agenda.response_ended(has_spoken=False)
+            self._waiting.move(Moment.WAS_ANSWERED, now)
         if self.floor is not Floor.RETRYING or not self._settling.is_settled:
             return ()
         if error.severity is not Severity.REJECTED and self._waiting.retry_later(now):
             return ()
         return self._leave_because(error)
 
-    def _error_reported(self, error: ProviderError, about: str | None, now: float) -> tuple[Command, ...]:
-        counted: tuple[Command, ...] = (CountProviderError(error.code),)
+    def _error_reported(self, error: ProviderError, about: CommandName | None, now: float) -> tuple[Command, ...]:
+        counted: tuple[Command, ...] = (CountProviderError(error.code), *self._agenda.refused(about))
         if about in ("truncate", "delete"):
             return (*counted, CountTruncateError())
         if error.ends_session or (about == "configure" and self.phase in (Phase.REPLAYING, Phase.SETTLING)):
             return (*counted, *self._leave_because(error))
         if about == "respond":
-            self._is_asking = False
+            self._asking.is_open = False
         if about == "respond" and error.severity is not Severity.HARMLESS:
             return (*counted, *self._answer_failed(error, now))
         return counted
@@ -465,10 +484,11 @@ class SpeechConversation:
         """While it settles the session owes us an answer anyway, and has its own deadline."""
         match self._liveness.check(now):
             case "ask" if self.phase is Phase.TALKING:
+                self._agenda.revisions.checking()
                 yield CheckAlive()
             case "dead" if self.phase is Phase.TALKING:
                 if left := self._leave(DeadlineExceeded.code, is_retryable=True):
-                    yield ReportResponse(DeadlineExceeded.code, now - self._asked_at)
+                    yield ReportResponse(DeadlineExceeded.code, now - self._asking.asked_at)
                     yield from left
 
     def _settle(self, now: float) -> tuple[Command, ...]:
@@ -480,6 +500,6 @@ class SpeechConversation:
 
     def _waited(self, now: float) -> tuple[Command, ...]:
         if self._waiting.is_overdue(now):
-            report = ReportResponse(DeadlineExceeded.code, now - self._asked_at)
+            report = ReportResponse(DeadlineExceeded.code, now - self._asking.asked_at)
             return (report, *self._leave(DeadlineExceeded.code, is_retryable=True))
-        return self._ask(self._request, now) if self._waiting.is_retry_due(now) else ()
+        return self._asking.ask(self._asking.request, now) if self._waiting.is_retry_due(now) else ()

@@ -9,7 +9,7 @@ class Floor(Enum):
     """Whose move it is."""
 
     QUIET = "quiet"
-    """Nobody waits for anything."""
+    """Nobody waits for the model; the caller perhaps for a tool."""
     CALLER = "caller"
     """The caller speaks."""
     AWAITED = "awaited"
@@ -32,6 +32,8 @@ class Moment(Enum):
     ANSWER_FAILED = "answer_failed"
     WAS_ANSWERED = "was_answered"
     """The talker before has answered what the caller said."""
+    TOOL_WANTED = "tool_wanted"
+    """The model has asked for a tool instead: until that has run, its silence is no failure."""
 
 
 _F, _M = Floor, Moment
@@ -44,6 +46,7 @@ FLOOR: Final[Mapping[tuple[Floor, Moment], Floor]] = {
     (_F.QUIET, _M.ANSWER_ENDED): _F.QUIET,
     (_F.QUIET, _M.ANSWER_FAILED): _F.QUIET,
     (_F.QUIET, _M.WAS_ANSWERED): _F.QUIET,
+    (_F.QUIET, _M.TOOL_WANTED): _F.QUIET,
     (_F.CALLER, _M.CALLER_BEGAN): _F.CALLER,
     (_F.CALLER, _M.CALLER_ENDED): _F.AWAITED,
     (_F.CALLER, _M.ASKED): _F.CALLER,
@@ -51,6 +54,7 @@ FLOOR: Final[Mapping[tuple[Floor, Moment], Floor]] = {
     (_F.CALLER, _M.ANSWER_ENDED): _F.CALLER,
     (_F.CALLER, _M.ANSWER_FAILED): _F.CALLER,
     (_F.CALLER, _M.WAS_ANSWERED): _F.CALLER,
+    (_F.CALLER, _M.TOOL_WANTED): _F.CALLER,
     (_F.AWAITED, _M.CALLER_BEGAN): _F.CALLER,
     (_F.AWAITED, _M.CALLER_ENDED): _F.AWAITED,
     (_F.AWAITED, _M.ASKED): _F.AWAITED,
@@ -58,6 +62,7 @@ FLOOR: Final[Mapping[tuple[Floor, Moment], Floor]] = {
     (_F.AWAITED, _M.ANSWER_ENDED): _F.AWAITED,
     (_F.AWAITED, _M.ANSWER_FAILED): _F.RETRYING,
     (_F.AWAITED, _M.WAS_ANSWERED): _F.QUIET,
+    (_F.AWAITED, _M.TOOL_WANTED): _F.QUIET,
     (_F.RETRYING, _M.CALLER_BEGAN): _F.CALLER,
     (_F.RETRYING, _M.CALLER_ENDED): _F.AWAITED,
     (_F.RETRYING, _M.ASKED): _F.AWAITED,
@@ -65,6 +70,7 @@ FLOOR: Final[Mapping[tuple[Floor, Moment], Floor]] = {
     (_F.RETRYING, _M.ANSWER_ENDED): _F.RETRYING,
     (_F.RETRYING, _M.ANSWER_FAILED): _F.RETRYING,
     (_F.RETRYING, _M.WAS_ANSWERED): _F.QUIET,
+    (_F.RETRYING, _M.TOOL_WANTED): _F.QUIET,
     (_F.AGENT, _M.CALLER_BEGAN): _F.CALLER,
     (_F.AGENT, _M.CALLER_ENDED): _F.AWAITED,
     (_F.AGENT, _M.ASKED): _F.AGENT,
@@ -72,6 +78,7 @@ FLOOR: Final[Mapping[tuple[Floor, Moment], Floor]] = {
     (_F.AGENT, _M.ANSWER_ENDED): _F.QUIET,
     (_F.AGENT, _M.ANSWER_FAILED): _F.RETRYING,
     (_F.AGENT, _M.WAS_ANSWERED): _F.AGENT,
+    (_F.AGENT, _M.TOOL_WANTED): _F.QUIET,
 }
 """Total on purpose: the provider's events may come in any order, and none of them is our bug."""
 

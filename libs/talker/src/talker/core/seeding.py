@@ -7,6 +7,7 @@ from typing import Final, TypeAlias, TypeGuard
 from common.conversation import AnyTurn, ToolTurn, Turn
 from common.messages.commands import CutOver
 from talker.core.budget import fitting, room_tokens
+from talker.core.tools import can_resume
 from talker.port import AddToolCall, AddToolOutput, AddTurn, Respond
 
 CONTINUED: Final = (
@@ -27,6 +28,14 @@ BACK: Final = (
     "While you were away the caller was on hold and heard recordings. In the language of the call, say in one short "
     "sentence that you are back. Then answer what the caller asked last; if nothing is open, ask how you can help."
 )
+UNREACHED: Final = (
+    "You had given the caller to a colleague, but the colleague could not be reached, and the caller is back with you. "
+    "In the language of the call, apologise for that in one short sentence and ask how to go on."
+)
+PATIENCE: Final = (
+    "What you asked for takes a while. In the language of the call, ask the caller for a moment of patience, in a few "
+    "words. Say nothing else."
+)
 NO_RESULT: Final = '{"error": "the result of this call is not known; it may or may not have been carried out"}'
 """A call without an output would stand in the model's way for the rest of the session."""
 
@@ -41,6 +50,8 @@ class Seed:
     kept: int
     omitted: int
     """Turns that nobody will tell it: too many for the message, or for the model's context."""
+    open_tools: tuple[ToolTurn, ...] = ()
+    """Tool calls among them that wait for what comes of them: they are to be asked for again."""
 
 
 def seed(cut: CutOver, model: str, instructions: str) -> Seed:
@@ -51,7 +62,8 @@ def seed(cut: CutOver, model: str, instructions: str) -> Seed:
         return Seed((), 0, 0)
     missing = (AddTurn("system", TRIMMED),) if omitted else ()
     told = tuple(step for turn in kept for step in _steps(turn))
-    return Seed((*missing, *told, AddTurn("system", CONTINUED)), len(kept), omitted)
+    open_tools = tuple(turn for turn in kept if isinstance(turn, ToolTurn) and can_resume(turn))
+    return Seed((*missing, *told, AddTurn("system", CONTINUED)), len(kept), omitted, open_tools)
 
 
 def _is_heard(turn: AnyTurn) -> bool:
@@ -66,6 +78,8 @@ def _steps(turn: AnyTurn) -> tuple[Step, ...]:
             return (AddTurn(speaker, text, item_id),)
         case ToolTurn():
             call = AddToolCall(turn.tool_call_id, turn.name, turn.arguments, turn.item_id)
+            if can_resume(turn):
+                return (call,)
             output = NO_RESULT if turn.output is None else turn.output
             return call, AddToolOutput(turn.tool_call_id, output, f"{turn.item_id}_output")
 
@@ -84,9 +98,13 @@ class Situation:
     """The agent's last turn broke off, and the caller has said nothing since."""
     was_on_hold: bool = False
     """No model has attended to the caller for a while: recordings did."""
+    human_unreached: bool = False
+    """The caller is back from a transfer that came to nothing, and nobody has said so yet."""
 
     def opening(self, greeting: str, instructions: str, replayed_ms: int) -> Respond | None:
         """What to ask for first. `replayed_ms`: where the last turn that was found in replayed audio ended, else -1."""
+        if self.human_unreached:
+            return apologise(instructions)
         if self.is_new and replayed_ms < 0:
             return greet(greeting)
         if self.was_on_hold:
@@ -96,13 +114,15 @@ class Situation:
         return go_on(instructions) if self.is_unfinished else None
 
 
-def situation(conversation: Sequence[AnyTurn], *, was_on_hold: bool = False) -> Situation:
+def situation(
+    conversation: Sequence[AnyTurn], *, was_on_hold: bool = False, human_unreached: bool = False
+) -> Situation:
     """Read it from what was said. A turn that nobody heard does not count.
 
-    `was_on_hold`: the call was served by recordings until now (level 3).
+    `was_on_hold`: the call was served by recordings until now (level 3). `human_unreached`: a transfer has failed.
     """
     if not any(map(_is_heard, conversation)):
-        return Situation()
+        return Situation(human_unreached=human_unreached)
     agent = [turn for turn in conversation if _is_agents(turn)]
     began_ms = agent[-1].start_ms if agent else -1
     asked = [end_ms for turn in conversation if (end_ms := _asks_at(turn)) is not None and end_ms > began_ms]
@@ -112,6 +132,7 @@ def situation(conversation: Sequence[AnyTurn], *, was_on_hold: bool = False) -> 
         asked_ms=max(asked, default=None),
         is_unfinished=bool(agent) and agent[-1].is_unfinished,
         was_on_hold=was_on_hold,
+        human_unreached=human_unreached,
     )
 
 
@@ -133,8 +154,21 @@ def _asks_at(turn: AnyTurn) -> int | None:
 
 def greet(greeting: str) -> Respond:
     """The first words of a call."""
-    said = f"Say exactly this to the caller, word for word, and nothing else: {greeting}"
-    return Respond(said, words=greeting)
+    return Respond(_exactly(greeting), words=greeting)
+
+
+def _exactly(words: str) -> str:
+    return f"Say exactly this to the caller, word for word, and nothing else: {words}"
+
+
+def have_patience(filler: str | None) -> Respond:
+    """A word while a tool runs; None: the model finds one. That must not make it ask for the tool again."""
+    return Respond(_exactly(filler) if filler else PATIENCE, words=filler or "", may_use_tools=False)
+
+
+def apologise(instructions: str) -> Respond:
+    """The first words to a caller whom no human could be found for."""
+    return Respond(f"{instructions}\n\n{UNREACHED}", may_use_tools=False, human_unreached=True)
 
 
 def go_on(instructions: str) -> Respond:

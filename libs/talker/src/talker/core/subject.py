@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from common.messages.facts import LevelCause
 from common.profile import AgentProfile
+from talker.core.tool_patience import UNANSWERED_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Subject:
     """Whether the model can be told what was not heard."""
     answers_checks: bool = False
     """Whether the session says that it lives when it is asked."""
+    answers_tool_results: bool = False
+    """Whether the session goes on by itself after the tools it wanted."""
     caller_number: str = ""
     service_level: int = 0
     """What the session serves the call at when it is opened (`design.md` section 8)."""
@@ -39,3 +42,5 @@ class Patience:
     """For the caller's last words to be replayed; they come within milliseconds of the cut, or not at all."""
     ask_again_s: float = 30.0
     """Between two requests to be replaced because of age."""
+    tool_unanswered_s: float = UNANSWERED_S
+    """For somebody to answer who runs tools."""

@@ -1,10 +1,21 @@
-"""The facts a talker tells: the caller's turns, what it was not told itself, and what a response cost."""
+"""The facts a talker tells of a call: turns of the caller, tools, instructions in force, what a response cost."""
 
-from common.messages.facts import CallerSaid, ConversationTrimmed, TurnEnded, TurnStarted, UsageReported
+from hashlib import blake2b
+
+from common.messages.facts import (
+    CallerSaid,
+    ConversationTrimmed,
+    InstructionsApplied,
+    ToolCalled,
+    ToolReturned,
+    TurnEnded,
+    TurnStarted,
+    UsageReported,
+)
 from talker.core.caller_turns import Span
 from talker.core.subject import Subject
-from talker.core.vocabulary import WriteFact
-from talker.port import Usage
+from talker.core.vocabulary import ToolAnswered, WriteFact
+from talker.port import ToolWanted, Usage
 
 
 def caller_began(subject: Subject, onset_ms: int, item_id: str) -> WriteFact:
@@ -41,8 +52,47 @@ def caller_said(subject: Subject, at_ms: int, item_id: str, text: str, span: Spa
     return WriteFact(fact)
 
 
-def usage_reported(subject: Subject, at_ms: int, response_id: str, usage: Usage) -> WriteFact:
-    """What a response cost."""
+def tool_called(subject: Subject, at_ms: int, tool: ToolWanted) -> WriteFact:
+    """The model asked for a tool."""
+    fact = ToolCalled(
+        call_id=subject.call_id,
+        epoch=subject.epoch,
+        at_ms=at_ms,
+        item_id=tool.item_id,
+        tool_call_id=tool.tool_call_id,
+        name=tool.name,
+        arguments=tool.arguments,
+    )
+    return WriteFact(fact)
+
+
+def tool_returned(subject: Subject, at_ms: int, answer: ToolAnswered) -> WriteFact:
+    """What came of a tool. Two talkers may hear of it around a handover: it is the same fact then."""
+    name = f"{subject.call_id} {answer.tool_call_id}".encode(errors="replace")
+    fact = ToolReturned(
+        call_id=subject.call_id,
+        fact_id=f"fact-{blake2b(name, digest_size=12).hexdigest()}",
+        epoch=subject.epoch,
+        at_ms=at_ms,
+        tool_call_id=answer.tool_call_id,
+        output=answer.output,
+        is_error=answer.is_error,
+    )
+    return WriteFact(fact)
+
+
+def instructions_applied(subject: Subject, at_ms: int, revision: int, agent: str) -> WriteFact:
+    """A revision of the agent's instructions is in force."""
+    fact = InstructionsApplied(
+        call_id=subject.call_id, epoch=subject.epoch, at_ms=at_ms, revision=revision, agent=agent
+    )
+    return WriteFact(fact)
+
+
+def usage_reported(subject: Subject, at_ms: int, response_id: str, usage: Usage | None) -> tuple[WriteFact, ...]:
+    """What a response cost, if that is known."""
+    if usage is None:
+        return ()
     fact = UsageReported(
         call_id=subject.call_id,
         epoch=subject.epoch,
@@ -56,4 +106,4 @@ def usage_reported(subject: Subject, at_ms: int, response_id: str, usage: Usage)
         output_text_tokens=usage.output_text_tokens,
         output_audio_tokens=usage.output_audio_tokens,
     )
-    return WriteFact(fact)
+    return (WriteFact(fact),)

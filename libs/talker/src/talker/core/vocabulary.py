@@ -1,12 +1,14 @@
 """What the conversation of one call is fed besides the speech session's events, and what it asks for."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from common.audio import Kind
 from common.messages.commands import CutOver, LeftOver
 from common.messages.facts import AnyFact, LevelCause
+from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason
+from common.messages.tools import HangUpOrder, SendDigitsOrder, TransferOrder
 from talker.port import SpeechCommand, SpeechEvent
 
 # --- fed ------------------------------------------------------------------------------------------------------------
@@ -33,6 +35,8 @@ class WasAdopted:
     new_epoch: int
     known_items: frozenset[str]
     died_at: float
+    human_unreached: bool = False
+    """The caller is back from a transfer that came to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,33 @@ class ClearLost:
     clear: "ClearCarrier"
 
 
+ToolOrders: TypeAlias = HangUpOrder | TransferOrder | SendDigitsOrder
+"""What may be ordered by a tool that ran."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolAnswered:
     """What came of a `RunTool`, as the model is to be told."""
 
     tool_call_id: str
     output: str
+    is_error: bool = False
+    order: ToolOrders | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolWaits:
+    """A tool takes longer. `filler`: what the caller should hear meanwhile; None: whatever the model finds fit."""
+
+    tool_call_id: str
+    filler: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """A revision of the agent's instructions was published."""
+
+    instructions: Instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,8 @@ class Tick:
 Event: TypeAlias = (
     SpeechEvent
     | ToolAnswered
+    | ToolWaits
+    | Instructed
     | BecameTalker
     | ReplayEnded
     | WasAdopted
@@ -148,9 +175,10 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class AskTransfer:
-    """Have the edge give the caller to a human: a name of the profile's `transfers`."""
+    """Have the edge give the caller to a human: a name of the profile's `transfers`, and what that human is told."""
 
     to: str
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +235,34 @@ class CountTruncateError:
     """The model refused to forget what was not heard; the call goes on."""
 
 
+RevisionResult: TypeAlias = Literal["applied", "unchanged", "stale", "repeated", "malformed", "refused"]
+"""`refused`: by the provider; the one before stays in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountRevision:
+    """What became of a revision of the instructions."""
+
+    result: RevisionResult
+
+
+@dataclass(frozen=True, slots=True)
+class NoteApplied:
+    """From a revision's arrival here to its being in force."""
+
+    seconds: float
+
+
+RefusalOfTool: TypeAlias = Literal["unknown", "oversized", "too_many"]
+
+
+@dataclass(frozen=True, slots=True)
+class CountToolRefused:
+    """The model asked for a tool that is not run."""
+
+    why: RefusalOfTool
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """This session is over for us."""
@@ -232,5 +288,8 @@ Command: TypeAlias = (
     | NoteBargeIn
     | CountProviderError
     | CountTruncateError
+    | CountRevision
+    | NoteApplied
+    | CountToolRefused
     | End
 )

@@ -121,6 +121,8 @@ class Attendant:
         is_asked = isinstance(command, Respond) or (isinstance(command, Configure) and command.answers_by_itself)
         if is_asked and self._is_menu_needless(now):
             return (*self._climb(), *self._dialogue.told(command, now))
+        if isinstance(command, Respond) and command.human_unreached and self._desk.has_begun:
+            return self._desk.human_unreached(now)
         told = () if isinstance(command, Respond) else self._dialogue.told(command, now)
         return (*told, *self._desk.enter(self._cause, now)) if is_asked else told
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, assert_never
 
+from common.agents import ToolGrant
 from common.profile import AgentProfile
 from common.prompt_names import Prompt
 from fallback.core.answer import Answer, Begin, Close, Sound
@@ -24,6 +25,7 @@ from fallback.core.vocabulary import (
     Transcribe,
     Transcribed,
 )
+from talker.core.revisions import described
 from talker.port import (
     AddToolCall,
     AddToolOutput,
@@ -38,6 +40,7 @@ from talker.port import (
     CheckAlive,
     Configure,
     DeleteItem,
+    Instruct,
     Respond,
     ResponseEnded,
     ResponseStarted,
@@ -100,6 +103,8 @@ class Dialogue:
             case Configure(profile, answers_by_itself):
                 self._profile, self._answers_by_itself = profile, answers_by_itself
                 return (Emit(SessionConfigured()),)
+            case Instruct():
+                return self._instruct(command)
             case Respond():
                 return self._respond(command, now)
             case CancelResponse(response_id):
@@ -113,6 +118,17 @@ class Dialogue:
                 return ()
             case _:
                 assert_never(command)
+
+    def _instruct(self, told: Instruct) -> tuple[Command, ...]:
+        """From the next question to the model on."""
+        changes: dict[str, object] = {} if told.instructions is None else {"instructions": told.instructions}
+        changes |= {} if told.tools is None else {"tools": told.tools}
+        self._profile = self._profile.model_copy(update=changes)
+        return (Emit(SessionConfigured()),)
+
+    @property
+    def _tools(self) -> tuple[ToolGrant, ...]:
+        return described(self._profile.tools)
 
     def _remember(self, command: AddTurn | AddToolCall | Truncate | DeleteItem) -> None:
         match command:
@@ -244,7 +260,7 @@ class Dialogue:
     def _ask(self, answer: Answer) -> AskChat:
         answer.rounds += 1
         messages = self._memory.messages(f"{answer.instructions or self._profile.instructions}\n\n{SPOKEN}")
-        tools = self._profile.tools if answer.rounds < ROUNDS_AT_MOST else ()
+        tools = self._tools if answer.rounds < ROUNDS_AT_MOST else ()
         return AskChat(answer.answer_id, messages, tools)
 
     def _want(self, answer: Answer, tools: Sequence[ToolCall]) -> tuple[Command, ...]:
@@ -257,7 +273,7 @@ class Dialogue:
 
     def _wanted(self, answer: Answer, tools: Sequence[ToolCall]) -> Iterator[Emit]:
         """Under an id of ours: some servers count each answer's calls from 0. Models also make tools up."""
-        granted = {tool.name for tool in self._profile.tools}
+        granted = {tool.name for tool in self._tools}
         for tool in tools:
             tool_call_id = self._new_id("call")
             if tool.name in granted:

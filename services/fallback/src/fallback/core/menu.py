@@ -31,6 +31,7 @@ from fallback.core.menu_vocabulary import (
     Event,
     GiveToHuman,
     HangUp,
+    HumanUnreached,
     KeepRecording,
     Left,
     NoteChoice,
@@ -125,6 +126,8 @@ class KeypadMenu:
                 return self._kept(now)
             case RecordingFailed():
                 return self._failed(now)
+            case HumanUnreached():
+                return self._offer_again(now)
             case Left():
                 return self._leave(now)
             case Tick():
@@ -150,6 +153,12 @@ class KeypadMenu:
             return ()
         self._can_record = False
         return self._offer(now, Prompt.NOT_RECORDED)
+
+    def _offer_again(self, now: float) -> Commands:
+        """There are words for it only where the menu offers a human."""
+        if self.stand in (Stand.RECORDING, Stand.KEEPING, Stand.PARTING):
+            return ()
+        return self._offer(now, *((Prompt.TRANSFER_FAILED,) if Choice.HUMAN in self._allowed else ()))
 
     def _leave(self, now: float) -> Commands:
         if self.stand is Stand.IDLE:

@@ -100,6 +100,10 @@ class MenuDesk:
             case _:
                 assert_never(event)
 
+    def human_unreached(self, now: float) -> Commands:
+        """The caller is back from a human who did not answer."""
+        return self._feed(menu.HumanUnreached(), now)
+
     def leave(self, now: float) -> Commands:
         """A model talks again."""
         return self._feed(menu.Left(), now)

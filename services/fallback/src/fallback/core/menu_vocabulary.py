@@ -54,6 +54,11 @@ class RecordingFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class HumanUnreached:
+    """The caller is back from a human who was dialled in vain."""
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """The menu is over: a model talks again, or the caller is gone."""
 
@@ -64,7 +69,16 @@ class Tick:
 
 
 Event: TypeAlias = (
-    Entered | Pressed | PromptsEnded | CallerSpoke | CallerSilent | RecordingKept | RecordingFailed | Left | Tick
+    Entered
+    | Pressed
+    | PromptsEnded
+    | CallerSpoke
+    | CallerSilent
+    | RecordingKept
+    | RecordingFailed
+    | HumanUnreached
+    | Left
+    | Tick
 )
 
 # --- commands -------------------------------------------------------------------------------------------------------

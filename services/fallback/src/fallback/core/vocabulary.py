@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from common.profile import ToolGrant
+from common.agents import ToolGrant
 from fallback.core.memory import ChatMessage
 from fallback.core.menu_vocabulary import DropRecording, KeepRecording, NoteChoice, StartRecording, Tick
 from talker.port import SpeechCommand, SpeechEvent, Usage

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeAlias
 import openai
 from openai.types.chat import ChatCompletionChunk
 
+from common.agents import ToolGrant
 from common.errors import RemoteProtocolError, UpstreamUnavailable
 from common.pipeline import ChatEndpoint
-from common.profile import ToolGrant
 from fallback.core.memory import ChatMessage
 from fallback.core.vocabulary import ToolCall
 from fallback.pipeline.clients import Clients

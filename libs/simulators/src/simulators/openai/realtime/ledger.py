@@ -61,6 +61,8 @@ class Ledger:
     appends: Appends = field(default_factory=Appends)
     updated_monotonic_s: list[float] = field(default_factory=list)
     """When the session was configured, each time; an update that changes nothing does not count."""
+    updates: list[Json] = field(default_factory=list)
+    """Every `session.update` that was taken: which fields of the session it held."""
     unanswered: int = 0
     """Messages that came while the session answered nothing any more."""
 
@@ -69,6 +71,11 @@ class Ledger:
         if len(self.refused) < MAX_ENTRIES:
             entry = {"event_type": event_type, "code": refusal.code, "param": refusal.param}
             self.refused.append({**entry, "message": refusal.message, "at_monotonic_s": now})
+
+    def update(self, session: Json, now: float) -> None:
+        """The client has updated the session."""
+        if len(self.updates) < MAX_ENTRIES:
+            self.updates.append({"fields": [name for name in session if name != "type"], "at_monotonic_s": now})
 
     def hear(self, edge: str, audio_ms: int, now: float) -> None:
         """Speech started or stopped."""

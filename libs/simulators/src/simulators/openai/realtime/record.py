@@ -45,6 +45,7 @@ def describe(subject: Subject, session: RealtimeSession, life: Life) -> Json:
         "unanswered": ledger.unanswered,
         "withheld_responses": session.speaking.withheld,
         "updated_monotonic_s": list(ledger.updated_monotonic_s),
+        "updates": list(ledger.updates),
         "caller_audio": {**ledger.appends.describe(), "kept_from_byte": session.hearing.tape.first_byte},
     }
 
@@ -105,6 +106,7 @@ def _response(response: Response) -> Json:
         "error": response.failure.code if response.failure else None,
         "is_default": response.is_default,
         "metadata": response.terms.metadata,
+        "instructions": response.terms.instructions,
         "audio_ms": response.audio_ms,
         "item_ids": response.item_ids,
         "planned": _planned(response),

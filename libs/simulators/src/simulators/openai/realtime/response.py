@@ -31,6 +31,7 @@ Step = Callable[[float], list[Json]]
 class Terms:
     """What the response was asked for."""
 
+    instructions: str
     output_modalities: list[str]
     max_output_tokens: int | str
     audio_output: Json

@@ -237,6 +237,7 @@ class RealtimeSession:
         self.hearing.configure(self.configuration["audio"]["input"]["turn_detection"])
         if not self._turn_detection.get("idle_timeout_ms"):
             self._idle_at = None
+        self.ledger.update(event["session"], now)
         if self.configuration != before:
             self.ledger.updated_monotonic_s.append(now)
         return [{"type": "session.updated", "session": self.configuration}]

@@ -108,6 +108,7 @@ class Speaking:
     def _terms(self, session: Json, overrides: Json, items: list[Item], *, out_of_band: bool) -> Terms:
         asked = asking.effective(session, overrides)
         return Terms(
+            instructions=asked["instructions"],
             output_modalities=asked["output_modalities"],
             max_output_tokens=asked["max_output_tokens"],
             audio_output=asking.audio_output(session, overrides, asked["output_modalities"]),

@@ -7,6 +7,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
+from common.agents import ToolGrant
 from common.profile import AgentProfile, SemanticVad, ServerVad, TurnDetection
 from talker.port import (
     AddToolCall,
@@ -17,6 +18,7 @@ from talker.port import (
     CommandName,
     Configure,
     DeleteItem,
+    Instruct,
     Respond,
     SpeechCommand,
     Truncate,
@@ -30,6 +32,7 @@ MAX_ID: Final = 32
 
 TYPES: Final[dict[CommandName, str]] = {
     "configure": "session.update",
+    "instruct": "session.update",
     "add_turn": "conversation.item.create",
     "add_tool": "conversation.item.create",
     "respond": "response.create",
@@ -53,6 +56,8 @@ class ClientEvents:
 
     def __init__(self) -> None:
         self._numbers = count(1)
+        self._has_tools = False
+        """The session was given tools once: from then on their absence has to be said."""
 
     def encode(self, command: SpeechCommand) -> bytes:
         """The command as it travels."""
@@ -66,8 +71,8 @@ class ClientEvents:
                 return self._event("truncate", **fields)
             case DeleteItem(item_id):
                 return self._event("delete", item_id=short_id(item_id))
-            case Respond(instructions=instructions):
-                return self._event("respond", **_response(instructions))
+            case Respond():
+                return self._event("respond", **_response(command))
             case CancelResponse(response_id):
                 return self._event("cancel", response_id=response_id)
             case AddTurn():
@@ -76,12 +81,22 @@ class ClientEvents:
                 return self._event("add_tool", item=_tool_call(command))
             case AddToolOutput():
                 return self._event("add_tool", item=_tool_output(command))
-            case Configure():
-                return self._event("configure", session=_session(command))
+            case Configure(profile=profile):
+                tools = tuple(tool for tool in profile.tools if tool.is_described)
+                return self._event("configure", session={**_session(command), **self._tools(tools)})
+            case Instruct(instructions, granted):
+                told = {} if instructions is None else {"instructions": instructions}
+                tooled = {} if granted is None else self._tools(granted)
+                return self._event("instruct", session={"type": "realtime", **told, **tooled})
             case CheckAlive():  # changes nothing, and is answered with the session as it is
                 return self._event("check", session={"type": "realtime"})
             case _:
                 assert_never(command)
+
+    def _tools(self, tools: tuple[ToolGrant, ...]) -> Json:
+        """In the order given: the provider caches prompts by their beginning, and tools are part of that."""
+        self._has_tools = self._has_tools or bool(tools)
+        return {"tools": [_function(tool) for tool in tools]} if self._has_tools else {}
 
     def _event(self, name: CommandName, **fields: object) -> Json:
         return {"type": TYPES[name], "event_id": f"{name}.{next(self._numbers)}", **fields}
@@ -93,8 +108,15 @@ def command_of(event_id: str) -> CommandName | None:
     return name if name in TYPES else None
 
 
-def _response(instructions: str) -> Json:
-    return {"response": {"instructions": instructions}} if instructions else {}
+def _response(request: Respond) -> Json:
+    told: Json = {"instructions": request.instructions} if request.instructions else {}
+    if not request.may_use_tools:
+        told["tool_choice"] = "none"
+    return {"response": told} if told else {}
+
+
+def _function(tool: ToolGrant) -> Json:
+    return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
 def short_id(name: str) -> str:

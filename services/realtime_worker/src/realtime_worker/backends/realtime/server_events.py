@@ -42,10 +42,21 @@ class _Usage(msgspec.Struct):
     output_token_details: _TokenDetails | None = None
 
 
+class _Item(msgspec.Struct):
+    type: str
+    id: str | None = None
+    name: str | None = None
+    call_id: str | None = None
+    arguments: str | None = None
+    status: str | None = None
+
+
 class _Response(msgspec.Struct):
     id: str
     status: str | None = None
     status_details: _StatusDetails | None = None
+    output: msgspec.Raw = msgspec.Raw(b"null")
+    """Looked at only when the response was completed: of others no tool is run."""
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -159,7 +170,28 @@ def _response_ended(wire: _Wire) -> port.SpeechEvent:
     if status == "failed":
         said = response.status_details and response.status_details.error
         error = of_error(said.code or "", said.type or "") if said else of_error("", "")
-    return port.ResponseEnded(_id(response.id), status, error, _usage(response.usage))
+    response_id = _id(response.id)
+    tools = _tools(response_id, response.output) if status == "completed" else ()
+    return port.ResponseEnded(response_id, status, error, _usage(response.usage), tools)
+
+
+def _tools(response_id: str, raw: msgspec.Raw) -> tuple[port.ToolWanted, ...]:
+    """The tools it asks for. When its output is malformed the response still has ended."""
+    try:
+        items = _decode_output(raw) or []
+    except msgspec.MsgspecError:
+        return ()
+    wanted = (_tool(response_id, item) for item in items if item.type == "function_call")
+    return tuple(tool for tool in wanted if tool is not None)
+
+
+def _tool(response_id: str, item: _Item) -> port.ToolWanted | None:
+    """None: without an id nothing can be answered, without a name nothing is asked for."""
+    call_id, name = item.call_id or "", item.name or ""
+    is_whole = item.status in (None, "completed") and name and 0 < len(call_id) <= _MAX_ID
+    if not is_whole or max(len(item.id or ""), len(name)) > _MAX_ID:
+        return None
+    return port.ToolWanted(response_id, item.id or call_id, call_id, name, item.arguments or "{}")
 
 
 def _usage(raw: msgspec.Raw) -> port.Usage | None:
@@ -248,6 +280,7 @@ _decode: Final = msgspec.json.Decoder(_Wire).decode
 _decode_audio: Final = msgspec.json.Decoder(bytes).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_usage: Final = msgspec.json.Decoder(_Usage | None).decode
+_decode_output: Final = msgspec.json.Decoder(list[_Item] | None).decode
 _MALFORMED: Final = port.GarbageReceived("malformed")
 _UNKNOWN: Final = port.GarbageReceived("unknown_type")
 
