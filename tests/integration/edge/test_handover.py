@@ -121,7 +121,8 @@ async def test_tools_and_instructions_go_along_with_the_conversation(edge: Stage
         assert [turn.model_dump(include={"name", "output"}) for turn in cut.conversation] == [
             {"name": "get_task", "output": '{"ok":true}'}
         ]
-        assert cut.instructions == "Revision 2."
+        assert cut.instructions is not None
+        assert (cut.instructions.revision, cut.instructions.instructions) == (2, "Revision 2.")
 
 
 async def test_without_a_talker_the_caller_hears_that_the_line_lives(edge: Stage) -> None:

@@ -178,13 +178,14 @@ async def test_or_with_an_api_key(nats_url: str, tmp_path: Path) -> None:
         assert api.asked[0][2] == f"Basic {credentials}"
 
 
-async def test_calls_that_came_back_or_ended_or_are_unknown_are_left_alone_and_one_is_asked_for_once(
+async def test_calls_that_came_back_or_ended_or_are_with_a_human_or_unknown_are_left_alone_and_one_is_asked_for_once(
     nats_url: str, tmp_path: Path
 ) -> None:
     async with api_and_rescue(nats_url, tmp_path) as (api, rescuing, bus):
         for call_id in (
             await leave(bus, edge_id="edge-other"),
             await leave(bus, state="ended"),
+            await leave(bus, transfer_to="colleague", transfer_within_s=50),
             new_call_sid(),
             lost := await leave(bus),
             lost,

@@ -50,7 +50,7 @@ async def test_a_call_whose_socket_was_lost_is_connected_again_and_has_one_recor
         (EndReason.CALLER_HANGUP, ["Hangup"]),
         (EndReason.AGENT_HANGUP, ["Hangup"]),
         (EndReason.MAX_DURATION, ["Hangup"]),
-        (EndReason.TRANSFERRED, ["Say", "Hangup"]),
+        (EndReason.TRANSFERRED, ["Hangup"]),
         (None, ["Connect", "Redirect"]),
     ],
 )
@@ -238,12 +238,13 @@ async def test_without_any_talker_a_human_is_dialled_and_the_call_ends_after_tha
         assert (answer.verbs, answer.said) == (["Say", "Dial"], "To you.")
         assert "+15550100300" in answer.body
         for status in ("completed", "answered"):
-            assert (await edge.phone.webhook("transferred", call_sid, DialCallStatus=status)).verbs == ["Hangup"]
+            over = await edge.phone.webhook("transferred?agent=none", call_sid, DialCallStatus=status)
+            assert over.verbs == ["Hangup"]
 
 
 @pytest.mark.parametrize("status", ["busy", "no-answer", "failed", "canceled", ""])
 async def test_when_no_human_answers_either_the_caller_is_at_least_told(edge: Stage, status: str) -> None:
-    answer = await edge.phone.webhook("transferred", new_call_sid(), DialCallStatus=status)
+    answer = await edge.phone.webhook("transferred?agent=none", new_call_sid(), DialCallStatus=status)
     assert (answer.verbs, answer.said) == (["Say", "Hangup"], INTERRUPTED)
 
 

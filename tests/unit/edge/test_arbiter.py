@@ -28,6 +28,7 @@ from edge.core.arbitration import (
     EndCall,
     HandoverAsked,
     HandoverOrdered,
+    LegAway,
     LegDown,
     LegLost,
     LegUp,
@@ -371,6 +372,33 @@ def test_without_a_leg_a_lost_talker_is_not_replaced() -> None:
     assert arbiter.current is None
 
 
+def test_a_leg_that_is_given_away_is_waited_for_as_long_as_that_may_take_and_then_belongs_there() -> None:
+    arbiter = holding()
+    assert arbiter.feed(LegAway(50.0, EndReason.TRANSFERRED), 10.0) == (ReleaseTalker(Talker("b", 2), "leg lost"),)
+    assert arbiter.is_current(1)
+    arbiter.feed(LegLost(), 12.0)  # its socket closes, as it should
+    assert arbiter.next_deadline() == 60.0
+    assert arbiter.feed(Tick(), 59.9) == ()
+    assert arbiter.feed(Tick(), 60.0) == (ReleaseTalker(Talker("a", 1), "leg lost"), EndCall(EndReason.TRANSFERRED))
+
+
+def test_of_a_leg_that_is_away_the_newest_word_counts() -> None:
+    arbiter = talking()
+    arbiter.feed(LegAway(50.0, EndReason.TRANSFERRED), 10.0)
+    arbiter.feed(LegAway(15.0, EndReason.LEG_LOST), 30.0)
+    assert arbiter.feed(Tick(), 44.9) == ()
+    assert arbiter.feed(Tick(), 45.0)[-1] == EndCall(EndReason.LEG_LOST)
+
+
+def test_the_limit_of_a_call_counts_while_its_leg_is_away() -> None:
+    arbiter = talking()
+    arbiter.feed(LegAway(9_000.0, EndReason.TRANSFERRED), 10.0)
+    deadline = arbiter.next_deadline()
+    assert deadline is not None
+    assert deadline < 9_000.0
+    assert arbiter.feed(Tick(), deadline)[-1] == EndCall(EndReason.MAX_DURATION)
+
+
 # --- the bus --------------------------------------------------------------------------------------------------------
 
 
@@ -565,5 +593,6 @@ def test_after_the_end_whoever_still_comes_is_released_and_nothing_else_happens(
     assert arbiter.feed(TalkerReady(1, "a"), 1.2) == late
     assert arbiter.feed(AdoptionAccepted(1, "a"), 1.2) == late
     others = (LegUp(), OfferFailed(1), TalkerGone("a"), AgentSpoke(), LegDown(EndReason.LEG_LOST), LegLost(), Tick())
-    for event in (*others, QuietChanged(True), HandoverOrdered(DRAIN), BusLost(), BusBack()):
+    late_ones = (LegAway(1.0, EndReason.TRANSFERRED), QuietChanged(True), HandoverOrdered(DRAIN), BusLost(), BusBack())
+    for event in (*others, *late_ones):
         assert arbiter.feed(event, 9_999.0) == ()

@@ -12,10 +12,12 @@ from common.messages.facts import (
     EpochChanged,
     LevelCause,
     ServiceLevelChanged,
+    TransferBegun,
     TurnStarted,
     UsageReported,
 )
 from common.messages.offers import HandoverReason
+from edge import telling
 from edge.conversation import CallMemory
 
 CALL = "CA" + "1" * 32
@@ -139,3 +141,44 @@ def test_the_next_talker_is_told_the_level_the_call_has_and_the_record_tells_the
         {"level": 3, "before": 2, "cause": "stages_failed", "at_ms": 50_000},
         {"level": 0, "before": 2, "cause": "recovered", "at_ms": 90_000},
     ]
+
+
+BEGUN = TransferBegun(call_id=CALL, epoch=1, at_ms=5_000, to="desk")
+FAILED = telling.transfer_failed(BEGUN, "busy", 1, 9_000)
+
+
+def test_a_transfer_is_under_way_until_somebody_tells_that_it_failed() -> None:
+    assert remembering(BEGUN).transfer == BEGUN
+    assert not remembering(BEGUN).human_unreached
+    memory = remembering(BEGUN, FAILED)
+    assert memory.transfer is None
+    assert memory.human_unreached
+    assert memory.cut([], 0).human_unreached
+
+
+def test_that_a_transfer_failed_counts_though_it_is_heard_of_before_the_transfer() -> None:
+    memory = remembering(FAILED, BEGUN)
+    assert memory.transfer is None
+    assert memory.human_unreached
+
+
+def test_once_the_caller_has_heard_the_agent_again_nothing_is_left_to_say_of_a_failed_transfer() -> None:
+    assert remembering(BEGUN, FAILED, agent("before", "I connect you.", 3_000, 1_000)).human_unreached
+    assert remembering(BEGUN, FAILED, agent("unheard", "", 9_500, 0)).human_unreached
+    assert not remembering(BEGUN, FAILED, agent("sorry", "Sorry.", 9_500, 700)).human_unreached
+
+
+def test_a_second_transfer_is_another_one() -> None:
+    second = BEGUN.model_copy(update={"fact_id": "fact-2", "at_ms": 20_000})
+    memory = remembering(BEGUN, FAILED, second)
+    assert memory.transfer == second
+    assert not memory.human_unreached
+
+
+def test_two_edges_that_tell_of_one_failure_tell_one_fact() -> None:
+    again = telling.transfer_failed(BEGUN, "failed", 2, 10_000)
+    assert (
+        again.fact_id
+        == FAILED.fact_id
+        != telling.transfer_failed(BEGUN.model_copy(update={"fact_id": "fact-2"}), "busy", 1, 9_000).fact_id
+    )

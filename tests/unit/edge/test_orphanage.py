@@ -68,3 +68,13 @@ def test_a_call_that_ended_without_a_record_is_given_up_too_but_needs_no_rescue(
     watched = orphanage()
     assert watched.feed({"call": Entry("lost", 1, is_live=False)}, set(), 0.0) == ()
     assert watched.due(set(), SILENCE_S) == ("call",)
+
+
+def test_a_call_whose_caller_is_given_to_a_human_is_given_longer() -> None:
+    watched = orphanage()
+    watched.said_farewell("gone")
+    away = Entry("gone", 1, is_live=True, patience_s=50.0)
+    watched.feed({"call": away, "other": live("gone")}, set(), 0.0)
+    assert watched.due(set(), FAREWELL_S) == ("other",)
+    assert watched.due(set(), FAREWELL_S + 49.9) == ()
+    assert watched.due(set(), FAREWELL_S + 50.0) == ("call",)

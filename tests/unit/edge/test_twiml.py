@@ -69,15 +69,46 @@ def test_a_transfer_says_so_dials_and_tells_us_how_it_went() -> None:
     say, dial = parsed(twiml.transfer(SETTINGS, to, Sentences(transferring="Wait.")))
     assert (say.tag, say.text) == ("Say", "Wait.")
     assert dial.attrib == {
-        "action": "https://voice.example.com/base/twilio/transferred",
+        "action": "https://voice.example.com/base/twilio/transferred?agent=none",
         "method": "POST",
         "timeout": "20",
     }
     assert [(each.tag, each.text) for each in dial] == [("Number", "+15550100300")]
 
 
-def test_a_human_the_agent_has_named_is_dialled_without_another_word() -> None:
-    (dial,) = parsed(twiml.dial(SETTINGS, TransferTarget(number="+15550100300", ring_s=25)))
+STATUS = {
+    "statusCallback": "https://voice.example.com/base/twilio/transfer-status",
+    "statusCallbackEvent": "answered",
+    "statusCallbackMethod": "POST",
+}
+
+
+def test_a_human_the_agent_has_named_is_dialled_and_told_what_it_is_about() -> None:
+    (dial,) = parsed(twiml.dial(SETTINGS, TransferTarget(number="+15550100300", ring_s=25), has_summary=True))
     assert (dial.tag, dial.attrib["timeout"]) == ("Dial", "25")
     assert dial.attrib["action"] == "https://voice.example.com/base/twilio/transferred"
-    assert [(each.tag, each.text) for each in dial] == [("Number", "+15550100300")]
+    (number,) = dial
+    assert (number.tag, number.text) == ("Number", "+15550100300")
+    whisper = {"url": "https://voice.example.com/base/twilio/whisper", "method": "POST"}
+    assert number.attrib == {**whisper, **STATUS}
+
+
+def test_a_human_nobody_has_anything_to_tell_is_connected_at_once() -> None:
+    (dial,) = parsed(twiml.dial(SETTINGS, TransferTarget(number="+15550100300"), has_summary=False))
+    assert dial[0].attrib == STATUS
+
+
+def test_a_summary_is_words_whatever_is_in_it() -> None:
+    sentences = Sentences(say_language="ja-JP")
+    words = 'A "refund" of <Dial>+15550100666</Dial> & more ]]> こちら 😀'
+    (say,) = parsed(twiml.whisper(words, sentences))
+    assert (say.tag, say.attrib, say.text, len(say)) == ("Say", {"language": "ja-JP"}, words, 0)
+
+
+def test_a_summary_with_characters_no_document_may_hold_does_not_spoil_it() -> None:
+    (say,) = parsed(twiml.whisper("A\x00 \x1b[31mred\ufffe one\ud800", Sentences()))
+    assert (say.text or "").split() == ["A", "[31mred", "one"]
+
+
+def test_without_a_summary_nothing_is_said_before_the_caller_is_there() -> None:
+    assert [len(parsed(twiml.whisper(nothing, Sentences()))) for nothing in ("", "  ", "\x00")] == [0, 0, 0]

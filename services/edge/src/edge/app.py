@@ -1,19 +1,19 @@
 """The public HTTP application: the legs' webhooks, and what a broken request is told."""
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import PlainTextResponse
 
 from common import logs, metrics
 from common.errors import RemoteProtocolError, SecurityError
-from edge.legs.twilio.webhooks import TwilioWebhooks
 
 log = logs.get("app")
 
 
-def public_app(twilio: TwilioWebhooks) -> FastAPI:
+def public_app(*legs: APIRouter) -> FastAPI:
     """Webhooks only: no docs, no metrics, nothing a stranger could use."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.include_router(twilio.routes())
+    for routes in legs:
+        app.include_router(routes)
     app.add_exception_handler(SecurityError, _forbidden)
     app.add_exception_handler(RemoteProtocolError, _bad_request)
     return app

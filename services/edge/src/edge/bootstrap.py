@@ -16,25 +16,28 @@ from common.bus.facts import FactWriter
 from common.bus.pulse import Load, Pulse
 from common.http_server import HttpServer, listen
 from common.messages.commands import CatchUp, Drain, EndReason
+from common.profile_watch import ProfileWatch
 from common.subjects import Pool
 from edge.app import public_app
 from edge.call import Surroundings
 from edge.calls import Calls
 from edge.core.neighbours import Neighbours
 from edge.flag_watch import FlagWatch
+from edge.legs.twilio.dials import TwilioDials
+from edge.legs.twilio.forms import TwilioForms
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.streams import TwilioStreams
 from edge.legs.twilio.token import TokenMint
 from edge.legs.twilio.upgrade import media_upgrades
 from edge.legs.twilio.webhooks import TwilioWebhooks
 from edge.orphans import Orphans
-from edge.profiles import load_profiles
 from edge.reattachment import Reattachment
 from edge.reception import Reception
 from edge.records import RecordFile
 from edge.registry import Registry
 from edge.rescue import Rescue
 from edge.settings import EdgeSettings
+from edge.transfers import Transfers
 from edge.watch import TalkerWatch
 
 log = logs.get("edge")
@@ -52,7 +55,7 @@ class Edge:
     def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
         self.edge_id = ids.new_id("edge")
-        profiles = load_profiles(settings.edge_agent_profiles)
+        self._profiles = ProfileWatch(settings.edge_agent_profiles, "EDGE_AGENT_PROFILES")
         self._bus = Bus(settings.nats_servers, self.edge_id)
         self._facts = FactWriter(self._bus)
         self._audio = Batcher(self._bus, "caller", lambda: tick_s(len(self._calls)), self._undelivered)
@@ -89,9 +92,14 @@ class Edge:
         shared_key = settings.twilio_shared_key
         signatures = SignatureCheck(token, shared_key.get_secret_value() if shared_key else None)
         mint = TokenMint(token)
-        self._streams = TwilioStreams(settings, signatures, mint, profiles, around, self._calls, self._reattachment)
-        webhooks = TwilioWebhooks(settings, signatures, mint, profiles, around, self._calls, self._reception)
-        self._app = public_app(webhooks)
+        self._streams = TwilioStreams(
+            settings, signatures, mint, self._profiles, around, self._calls, self._reattachment
+        )
+        transfers = Transfers(around, self._calls, self._orphans)
+        forms = TwilioForms(settings, signatures)
+        webhooks = TwilioWebhooks(settings, forms, mint, self._profiles, around, self._reception, transfers)
+        dials = TwilioDials(forms, webhooks, transfers)
+        self._app = public_app(webhooks.routes(), dials.routes())
         self._http: HttpServer | None = None
         self._pulse = Pulse(self._bus, "edge", self.edge_id, self._load, HEARTBEAT_EVERY_S)
         self._background = Background()
@@ -132,6 +140,7 @@ class Edge:
             ("watching talkers", self._talkers.run()),
             ("orphans", self._orphans.run()),
             ("flags", self._flags.run()),
+            ("agent profiles", self._profiles.run()),
             ("topology", topology.ensure(self._bus, self._settings.nats_replicas)),
         ):
             self._background.start(name, work)

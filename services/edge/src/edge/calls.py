@@ -27,6 +27,8 @@ from common.messages.commands import (
     Standing,
     StandingAsked,
     Transfer,
+    TransferNews,
+    TransferNoted,
     WhoCarries,
 )
 from common.messages.facts import Fact
@@ -167,6 +169,8 @@ class Calls:
                 return self._who_carries(call_id).encode()
             case ReplayCaller(talker_id=talker_id, for_s=for_s):
                 return self._replay_caller(talker_id, for_s)
+            case TransferNews():
+                return TransferNoted(is_ours=self.on_transfer_news(command)).encode()
             case Drain():
                 self._on_drain(command)
                 return Draining(process_id=self._around.edge_id, calls=len(self)).encode()
@@ -190,6 +194,14 @@ class Calls:
         for session in self:
             session.replay_caller(talker_id, for_s)
         return b""  # a receipt: it need not ask again
+
+    def on_transfer_news(self, news: TransferNews) -> bool:
+        """The carrier's word on a caller who was given away. False if the call is not here."""
+        session = self.get(news.call_id)
+        if session is None:
+            return False
+        session.on_transfer_news(news)
+        return True
 
     def _who_carries(self, call_id: str) -> LegState:
         """Another edge has a stream of this call. If our leg of it is dead, the call is given up to that edge."""

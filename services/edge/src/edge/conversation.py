@@ -16,6 +16,8 @@ from common.messages.facts import (
     ServiceLevelChanged,
     ToolCalled,
     ToolReturned,
+    TransferBegun,
+    TransferFailed,
     TurnEnded,
     TurnStarted,
     UsageReported,
@@ -25,6 +27,11 @@ from common.messages.instructions import Instructions
 _MOST_BYTES: Final = 160_000
 """Of the conversation in one message, which also holds up to 64 KiB of instructions; NATS takes 256 KiB. An hour of
 talk has about 150,000."""
+
+
+def failed_id(begun_id: str) -> str:
+    """The id of the fact that a transfer came to nothing: one, whoever of several edges tells it."""
+    return f"failed-{begun_id}"
 
 
 @dataclass
@@ -40,6 +47,9 @@ class CallMemory:
     """The latest moment of the call any fact tells of."""
     service_level: int = 0
     """The newest that any fact tells of (`design.md` section 8)."""
+    transfer: TransferBegun | None = None
+    """The transfer that is under way: nobody has told how it went."""
+    _unreached: TransferFailed | None = None
     _levels: list[ServiceLevelChanged] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     _epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -63,6 +73,7 @@ class CallMemory:
                 self._heard_ms[fact.item_id] = fact.heard_ms
                 if fact.heard_ms:
                     self._turn("agent", fact)
+                    self._agent_spoke(fact)
             case ToolCalled():
                 self.conversation.tool_called(
                     ToolTurn(start_ms=fact.at_ms, **fact.model_dump(include={*ToolTurn.model_fields}))
@@ -76,6 +87,10 @@ class CallMemory:
             case ServiceLevelChanged():
                 self._levels = sorted((*self._levels, fact), key=lambda each: (each.epoch, each.at_ms))
                 self.service_level = self._levels[-1].level
+            case TransferBegun(fact_id=fact_id) if failed_id(fact_id) not in self._seen:
+                self.transfer, self._unreached = fact, None
+            case TransferFailed():
+                self.transfer, self._unreached = None, fact
             case BargedIn():
                 self._barge_ins.append({"onset_ms": fact.onset_ms, "heard_ms": fact.heard_ms})
             case TurnStarted(response_ms=int() as response_ms):
@@ -93,6 +108,15 @@ class CallMemory:
         if self.instructions is None or instructions.revision > self.instructions.revision:
             self.instructions = instructions
 
+    def _agent_spoke(self, fact: AgentSaid) -> None:
+        if self._unreached is not None and fact.start_ms >= self._unreached.at_ms:
+            self._unreached = None
+
+    @property
+    def human_unreached(self) -> bool:
+        """True if a transfer came to nothing, and the caller has heard nothing of the agent since."""
+        return self._unreached is not None
+
     @property
     def heard_items(self) -> tuple[str, ...]:
         """The agent turns that are known as heard, the newest last."""
@@ -107,9 +131,10 @@ class CallMemory:
             leg_clock_ms=leg_clock_ms,
             conversation=turns,
             omitted_turns=omitted,
-            instructions=self.instructions.instructions if self.instructions else None,
+            instructions=self.instructions,
             service_level=self.service_level,
             falls=sum(each.before == 0 for each in self._levels),
+            human_unreached=self.human_unreached,
         )
 
     def record(self) -> dict[str, Any]:

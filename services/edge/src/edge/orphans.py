@@ -92,7 +92,7 @@ class Orphans:
             if now >= self._sweep_at:
                 await self._sweep()
             for call_id in self._orphanage.due(self._living(), time.monotonic()):
-                await self._close(call_id)
+                await self._close(call_id, self._held[call_id])
 
     def _lost(self, edge_id: str) -> None:
         log.warning("an edge is gone; looking for its calls", extra=logs.fields(edge=edge_id))
@@ -128,16 +128,28 @@ class Orphans:
         """A call of our own that we do not carry is nobody's, such as one whose new stream broke at once."""
         is_live = held.entry.state == "live"
         is_missed_here = is_live and held.entry.edge_id == self._edge_id and not self._is_here(call_id)
-        return Entry("" if is_missed_here else held.entry.edge_id, held.revision, is_live)
+        edge_id = "" if is_missed_here else held.entry.edge_id
+        return Entry(edge_id, held.revision, is_live, float(held.entry.transfer_within_s) if is_live else 0.0)
 
     def _is_here(self, call_id: str) -> bool:
         return self._calls.get(call_id) is not None or self._calls.carries(call_id)
 
     # --- giving up ----------------------------------------------------------------------------------------------------
 
-    async def _close(self, call_id: str) -> None:
-        """End the call in the name of its edge, unless somebody was faster."""
-        held = self._held[call_id]
+    async def end(self, call_id: str, reason: EndReason) -> None:
+        """The carrier says that a call is over which no edge answers for: it need not be watched any longer.
+
+        One whose edge fell silent a moment ago is left to it, or to the watch.
+        """
+        try:
+            held = await self._registry.read(call_id)
+        except UpstreamUnavailable:
+            return
+        if held is not None and held.entry.state == "live" and held.entry.edge_id not in self._living():
+            await self._close(call_id, held, reason)
+
+    async def _close(self, call_id: str, held: Held, told: EndReason | None = None) -> None:
+        """End the call in the name of its edge, unless somebody was faster. `told`: why, if the carrier said so."""
         if await self._has_changed(call_id, held):
             return
         facts, is_whole = await facts_of(self._bus, call_id, _FACTS_WITHIN_S)
@@ -145,8 +157,9 @@ class Orphans:
             self._sweep_at = min(self._sweep_at, time.monotonic() + _AGAIN_AFTER_S)
             return
         ended = _end(facts)
-        reason = held.entry.end_reason or (ended.reason if ended else EndReason.LEG_LOST)
-        entry = held.entry.model_copy(update={"edge_id": self._edge_id, "state": "ended", "end_reason": reason})
+        reason = held.entry.end_reason or (ended.reason if ended else told or _likely(held))
+        over = {"state": "ended", "end_reason": reason, "transfer_to": "", "summary": "", "transfer_within_s": 0}
+        entry = held.entry.model_copy(update={"edge_id": self._edge_id, **over})
         if self._is_here(call_id) or await self._registry.claim(call_id, entry, over=held) != "ours":
             return
         past = Past()
@@ -172,6 +185,11 @@ class Orphans:
         except UpstreamUnavailable:
             self._sweep_at = min(self._sweep_at, time.monotonic() + _AGAIN_AFTER_S)
             return True
+
+
+def _likely(held: Held) -> EndReason:
+    """How a call ended that nobody came back for: if a human was dialled, the carrier has it."""
+    return EndReason.TRANSFERRED if held.entry.transfer_to else EndReason.LEG_LOST
 
 
 def _end(facts: Sequence[AnyFact]) -> CallEnded | None:

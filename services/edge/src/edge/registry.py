@@ -46,7 +46,11 @@ class CallEntry(Message):
     """Where the call belongs."""
     service_level: int = Field(0, ge=0, le=4)
     transfer_to: str = ""
-    """Whom the carrier is to dial for the caller: a name of the profile's `transfers`."""
+    """Whom the carrier is to dial for the caller, or dials: a name of the profile's `transfers`."""
+    summary: str = Field("", max_length=1_000)
+    """What that human is told before the caller is there. Spoken words: kept no longer than the transfer lasts."""
+    transfer_within_s: int = Field(0, ge=0)
+    """How long the carrier may take until it has told how that went."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,21 @@ class Registry:
         except RemoteProtocolError as error:
             self._failed(subjects.CALLS_BUCKET, error)
             raise UpstreamUnavailable("the registry holds an entry we cannot read") from error
+
+    async def amend(self, call_id: str, held: Held, **changes: object) -> bool:
+        """Change the entry of an edge that does not answer. False if somebody was faster, or KV is away."""
+        entry = held.entry.model_copy(update=changes)
+        try:
+            async with asyncio.timeout(CLAIM_WITHIN_S):
+                bucket = await self._bucket(subjects.CALLS_BUCKET)
+                await bucket.update(call_id, entry.encode(), last=held.revision)
+        except KeyWrongLastSequenceError:
+            metrics.KV_CAS_CONFLICTS.inc()
+            return False
+        except (NatsError, TimeoutError, OSError) as error:
+            self._failed(subjects.CALLS_BUCKET, error)
+            return False
+        return True
 
     # --- written when there is time ---------------------------------------------------------------------------------
 

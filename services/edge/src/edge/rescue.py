@@ -60,6 +60,8 @@ class Rescue:
             return False
         if held is None or held.entry.edge_id != edge_id or held.entry.state != "live":
             return False
+        if held.entry.transfer_to:  # its caller needs no edge: the carrier dials, and tells any of us how that went
+            return False
         return await self._registry.is_first(f"rescue.{call_id}.{edge_id}") is True
 
     async def _rescue(self, http: aiohttp.ClientSession, call_id: str) -> None:

@@ -20,6 +20,7 @@ from common.messages.commands import (
     Standing,
     StandingAsked,
     Transfer,
+    TransferNews,
 )
 from common.messages.facts import (
     AnyFact,
@@ -28,6 +29,7 @@ from common.messages.facts import (
     LegReattached,
     LevelCause,
     ServiceLevelChanged,
+    TransferBegun,
     TurnEnded,
     TurnStarted,
 )
@@ -42,6 +44,7 @@ from edge.core import arbitration
 from edge.core.arbiter import Arbiter
 from edge.core.arbitration import Talker
 from edge.core.clock import LegClock
+from edge.core.giving import Giving
 from edge.core.turn_taking import TurnTaking
 from edge.cover import Cover
 from edge.legs.port import Leg
@@ -83,7 +86,7 @@ class CallSession:
         self._link = TalkerLink(around.bus, around.edge_id, caller, around.choose_talker, self._home)
         self._started_at = before.started_at if before else telling.wall_clock()
         self._end: EndReason | None = None
-        self._transfer_to = ""
+        self._giving: Giving | None = None
         self._is_quiet = False
         self._move_by = math.inf
         self._wake = asyncio.Event()
@@ -98,6 +101,7 @@ class CallSession:
     async def run(self) -> dict[str, Any] | None:
         """Carry the call to its end. Returns its record; None if it goes on elsewhere."""
         self._tell(self._beginning())
+        self._note_return()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._feed(arbitration.LegUp(self._before.talker if self._before else None))
@@ -113,6 +117,12 @@ class CallSession:
         if self._before is not None:
             return telling.came_back(self.caller, self._around.edge_id, self._now_ms())
         return telling.began(self.caller, self._around.edge_id, self._started_at)
+
+    def _note_return(self) -> None:
+        """A caller who is here is with no human: if nobody could tell how a transfer went, it came to nothing."""
+        begun, epoch = self.memory.transfer, self._arbiter.last_epoch
+        if begun is not None:
+            self._tell(telling.transfer_failed(begun, "failed", epoch, self._now_ms()))
 
     async def _sleep_until(self, deadline: float) -> None:
         self._wake.clear()
@@ -144,8 +154,6 @@ class CallSession:
         self._voice.finish()
         duration_ms, epoch = self._now_ms(), self._arbiter.last_epoch
         self._around.registry.note(self.caller.call_id, self._entry("ended", reason))
-        if self._transfer_to:  # whichever edge the carrier asks what comes next has to know it
-            await self._around.registry.written(self.caller.call_id, CLAIM_WITHIN_S)
         self.leg.close()
         await asyncio.sleep(LAST_WORDS_WITHIN_S)
         if self._has_moved():  # the carrier closed this stream because another edge has the call
@@ -194,10 +202,13 @@ class CallSession:
         if self.is_legless or self._arbiter.is_over:
             return
         log.info("leg lost; waiting for it to come back", extra=logs.fields(call=self.caller.call_id))
+        self._go_on_without_leg(arbitration.LegLost())
+
+    def _go_on_without_leg(self, how: arbitration.LegLost | arbitration.LegAway) -> None:
         self._voice.finish()
         self.is_legless = True
         self._audio.stop()
-        self._feed(arbitration.LegLost())
+        self._feed(how)
 
     # --- from talkers ---------------------------------------------------------------------------------------------
 
@@ -240,20 +251,61 @@ class CallSession:
         self._feed(arbitration.HandoverAsked(wish.epoch, wish.talker_id, wish.reason, wish.is_retryable))
 
     def on_hang_up(self, wish: HangUp) -> None:
-        """The agent ends the call; only the one that talks may."""
-        if self._arbiter.current == Talker(wish.talker_id, wish.epoch):
+        """The agent ends the call; only the one that talks may, and not while a human is dialled for the caller."""
+        if self._arbiter.current == Talker(wish.talker_id, wish.epoch) and self._giving is None:
             self.end(EndReason.AGENT_HANGUP)
 
     def on_transfer(self, wish: Transfer) -> None:
-        """The agent gives the caller to a human; only the one that talks may, and only by a name we know."""
-        if self._arbiter.current != Talker(wish.talker_id, wish.epoch):
+        """The agent gives the caller to a human; only the one that talks may, and only by a name we know.
+
+        Asked again while that is under way, nothing happens.
+        """
+        current = self._arbiter.current
+        if current != Talker(wish.talker_id, wish.epoch) or self._giving is not None or self.is_legless:
             return
-        if wish.to not in self.caller.profile.transfers:
+        target = self.caller.profile.transfers.get(wish.to)
+        if target is None:
             metrics.TRANSFERS.labels("unknown").inc()
             log.warning("a transfer to nobody in the profile", extra=logs.fields(call=self.caller.call_id))
             return
-        self._transfer_to = wish.to
-        self.end(EndReason.TRANSFERRED)
+        begun = TransferBegun(call_id=self.caller.call_id, epoch=wish.epoch, at_ms=self._now_ms(), to=wish.to)
+        self._giving = Giving(begun, target, wish.summary)
+        self._tell(begun)
+        self._spawn(self._give_away(self._giving))
+
+    async def _give_away(self, giving: Giving) -> None:
+        """Let the leg go once whichever edge the carrier asks what comes next can know it: it answers with `<Dial>`."""
+        registry = self._around.registry
+        registry.note(self.caller.call_id, self._entry("live", None))
+        await registry.written(self.caller.call_id, CLAIM_WITHIN_S)
+        if self._giving is giving and not self._arbiter.is_over:
+            log.info("caller is given to a human", extra=logs.fields(call=self.caller.call_id))
+            self._go_on_without_leg(arbitration.LegAway(giving.within_s, EndReason.TRANSFERRED))
+            self.leg.close()
+
+    def on_transfer_news(self, news: TransferNews) -> None:
+        """The carrier tells how it goes with the caller. What concerns no transfer of ours is late, or a repetition."""
+        giving = self._giving
+        if news.news == "hung_up":
+            if self.is_legless:
+                self.end(EndReason.CALLER_HANGUP)
+        elif giving is None:
+            return
+        elif news.news == "talked":
+            self.end(EndReason.TRANSFERRED)
+        elif news.news == "answered":
+            self._feed(arbitration.LegAway(giving.whisper_within_s, EndReason.TRANSFERRED))
+        else:
+            self._transfer_failed(giving, news.news)
+
+    def _transfer_failed(self, giving: Giving, why: telling.Unreached) -> None:
+        """The caller will be back in a moment, with another stream, here or at another edge."""
+        log.info("the human was not reached", extra=logs.fields(call=self.caller.call_id, why=why))
+        self._giving = None
+        self._tell(telling.transfer_failed(giving.begun, why, self._arbiter.last_epoch, self._now_ms()))
+        if not self._arbiter.is_over:
+            self._around.registry.note(self.caller.call_id, self._entry("live", None))
+            self._feed(arbitration.LegAway(self._around.reattach_within_s, EndReason.LEG_LOST))
 
     def on_standing_asked(self, asked: StandingAsked) -> Standing:
         """A talker that hears nothing asks whether it still counts."""
@@ -394,7 +446,13 @@ class CallSession:
 
     async def _adopt(self, command: arbitration.AskAdoption) -> None:
         known = self.memory.heard_items[-_HEARD_ITEMS_AT_MOST:]
-        adopted = await self._link.adopt(command.talker, command.epoch, self._clock.base_ms, known)
+        adopted = await self._link.adopt(
+            command.talker,
+            command.epoch,
+            self._clock.base_ms,
+            known,
+            human_unreached=self.memory.human_unreached,
+        )
         if adopted is None:
             metrics.REATTACHED.labels("reseeded").inc()
             self._feed(arbitration.OfferFailed(command.epoch))
@@ -499,6 +557,7 @@ class CallSession:
 
     def _entry(self, state: Any, reason: EndReason | None) -> CallEntry:
         current = self._arbiter.current
+        giving = self._giving if state == "live" else None
         return CallEntry(
             edge_id=self._around.edge_id,
             state=state,
@@ -508,5 +567,7 @@ class CallSession:
             end_reason=reason,
             home=self._home,
             service_level=self.memory.service_level,
-            transfer_to=self._transfer_to,
+            transfer_to=giving.begun.to if giving else "",
+            summary=giving.summary if giving else "",
+            transfer_within_s=giving.within_s if giving else 0,
         )

@@ -105,7 +105,15 @@ class EdgeSettings(ServiceSettings):
         return tuple(key.get_secret_value() for key in keys if key is not None)
 
     def url(
-        self, path: Literal["/twilio/voice", "/twilio/resume", "/twilio/transferred", "/twilio/stream-status"]
+        self,
+        path: Literal[
+            "/twilio/voice",
+            "/twilio/resume",
+            "/twilio/stream-status",
+            "/twilio/whisper",
+            "/twilio/transfer-status",
+            "/twilio/transferred",
+        ],
     ) -> str:
         """One of our webhooks as the carrier dials it."""
         return f"{self.public_base_url}{path}"

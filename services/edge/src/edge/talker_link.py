@@ -44,7 +44,7 @@ class TalkerLink:
             edge_id=self._edge_id,
             epoch=make.epoch,
             reason=make.reason,
-            profile=self._caller.profile,
+            profile=self._caller.profile.for_talkers(),
             home=self._home,
             is_last_resort=make.is_last_resort,
             caller_number=self._caller.number,
@@ -77,7 +77,7 @@ class TalkerLink:
         return subjects.offer_to(pool, talker_id)
 
     async def adopt(
-        self, talker: Talker, new_epoch: int, leg_clock_ms: int, known_items: tuple[str, ...]
+        self, talker: Talker, new_epoch: int, leg_clock_ms: int, known_items: tuple[str, ...], *, human_unreached: bool
     ) -> Adopted | None:
         """Ask the talker from before to go on. None: it is away, or has nothing to go on with."""
         message = Adopt(
@@ -87,6 +87,7 @@ class TalkerLink:
             edge_id=self._edge_id,
             leg_clock_ms=leg_clock_ms,
             known_items=known_items,
+            human_unreached=human_unreached,
         )
         for _ in range(ADOPT_TRIES):
             try:

@@ -1,7 +1,7 @@
 """The facts an edge tells of a call, and the record it leaves."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from common.messages.commands import EndReason, LeftOver
 from common.messages.facts import (
@@ -12,10 +12,15 @@ from common.messages.facts import (
     LegReattached,
     LevelCause,
     ServiceLevelChanged,
+    TransferBegun,
+    TransferFailed,
 )
 from edge.call import Caller
-from edge.conversation import CallMemory
+from edge.conversation import CallMemory, failed_id
 from edge.core.arbitration import CutOver
+
+Unreached: TypeAlias = Literal["busy", "no_answer", "failed", "canceled"]
+"""Why a human was not reached."""
 
 EDGE_ALONE: Final = 4
 """The service level of a call that the edge gives back to the carrier (`design.md` section 8)."""
@@ -61,6 +66,13 @@ def left_alone(call_id: str, epoch: int, before: int, at_ms: int) -> ServiceLeve
     """No talker can be had."""
     return ServiceLevelChanged(
         call_id=call_id, epoch=epoch, at_ms=at_ms, level=EDGE_ALONE, before=before, cause=LevelCause.NO_TALKER
+    )
+
+
+def transfer_failed(begun: TransferBegun, why: Unreached, epoch: int, at_ms: int) -> TransferFailed:
+    """The human was not reached. Whoever tells it, of one transfer it is one fact."""
+    return TransferFailed(
+        call_id=begun.call_id, fact_id=failed_id(begun.fact_id), epoch=epoch, at_ms=at_ms, to=begun.to, why=why
     )
 
 

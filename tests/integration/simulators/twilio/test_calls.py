@@ -11,7 +11,6 @@ from simulators.people import recordings
 from simulators.twilio import (
     CallPlan,
     CallResult,
-    DialOutcome,
     Event,
     Script,
     SharedKey,
@@ -253,9 +252,8 @@ async def test_a_failing_webhook_goes_to_the_fallback_url_once() -> None:
                 edge,
                 "wait_for_dial",
                 "wait_for_end",
-                script={"tolerate": [12100]},
+                script={"tolerate": [12100], "humans": [{"after_ms": 10, "talks_ms": 50}]},
                 fallback_url=f"{edge.url}/fallback",
-                dial=DialOutcome(rings_ms=10, talks_ms=50),
             )
         )
     assert result.failure is None

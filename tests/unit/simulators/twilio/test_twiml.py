@@ -5,10 +5,10 @@ from twilio.twiml.voice_response import Connect as TwilioConnect
 from twilio.twiml.voice_response import Dial as TwilioDial
 from twilio.twiml.voice_response import VoiceResponse
 
+from simulators.twilio.dial import Dial, Party
 from simulators.twilio.notices import MEANINGS, VIOLATIONS, TwilioError
 from simulators.twilio.twiml import (
     Connect,
-    Dial,
     Document,
     Hangup,
     Pause,
@@ -17,9 +17,10 @@ from simulators.twilio.twiml import (
     Reject,
     Say,
     Stream,
-    Target,
     parse,
+    parse_whisper,
 )
+from simulators.twilio.twiml_fields import Target
 
 BASE = "https://edge.example/twilio/voice"
 
@@ -65,10 +66,10 @@ def test_the_other_verbs_are_understood() -> None:
         Play("https://edge.example/twilio/hold.wav", "", 2),
         Play(None, "12#", 1),
         Pause(3),
-        Dial(("+15550100", "sip:desk@example.com"), Target("https://edge.example/done", "GET"), 9),
+        Dial((Party("+15550100"), Party("sip:desk@example.com")), Target("https://edge.example/done", "GET"), 9),
         Hangup(),
     )
-    assert read("<Response><Dial>+1555</Dial></Response>").verbs == (Dial(("+1555",), None, 30),)
+    assert read("<Response><Dial>+1555</Dial></Response>").verbs == (Dial((Party("+1555"),), None, 30),)
     assert read('<Response><Reject reason="busy"/></Response>').verbs == (Reject("busy"),)
     assert read("<Response/>").verbs == ()
 
@@ -94,6 +95,18 @@ STREAM = '<Response><Connect><Stream url="{}">{}</Stream></Connect></Response>'
         ('<Response><Play digits="1">x.wav</Play></Response>', 12200),
         ("<Response><Dial/></Response>", 12200),
         ("<Response><Dial><Queue>x</Queue></Dial></Response>", 12200),
+        ("<Response><Dial><Number/></Dial></Response>", 12200),
+        ("<Response><Dial><Number>the front desk</Number></Dial></Response>", 13223),
+        ("<Response><Dial>desk</Dial></Response>", 13223),
+        ('<Response><Dial timeout="0">+15550100</Dial></Response>', 13212),
+        ('<Response><Dial timeout="601">+15550100</Dial></Response>', 13212),
+        (f"<Response><Dial>{'<Number>+15550100</Number>' * 11}</Dial></Response>", 12200),
+        ('<Response><Dial><Number whisper="/w">+15550100</Number></Dial></Response>', 12200),
+        ('<Response><Dial><Number url="ftp://x/y">+15550100</Number></Dial></Response>', 11100),
+        ('<Response><Dial><Number url="/w" method="PUT">+15550100</Number></Dial></Response>', 12200),
+        ('<Response><Dial><Number statusCallbackEvent="picked-up">+15550100</Number></Dial></Response>', 12200),
+        ('<Response><Dial><Number statusCallbackEvent="answered,completed">+1555</Number></Dial></Response>', 12200),
+        ('<Response><Dial><Number statusCallbackEvent=" ">+15550100</Number></Dial></Response>', 12200),
         ('<Response><Reject reason="tired"/></Response>', 12200),
         ("<Response><Connect/></Response>", 12200),
         ("<Response><Connect><Room>x</Room></Connect></Response>", 12200),
@@ -132,3 +145,49 @@ def test_a_wrong_content_type_is_refused(content_type: str) -> None:
 
 def test_every_violation_has_a_meaning() -> None:
     assert set(MEANINGS) >= VIOLATIONS
+
+
+def test_what_happens_on_the_leg_of_somebody_who_is_dialled_is_understood() -> None:
+    dial = TwilioDial(action="/done")
+    dial.number(
+        "+15550100",
+        url="/whisper",
+        status_callback="/status",
+        status_callback_event="initiated answered",
+        status_callback_method="GET",
+    )
+    response = VoiceResponse()
+    response.append(dial)
+    (verb,) = read(str(response)).verbs
+    assert isinstance(verb, Dial)
+    assert verb.parties == (
+        Party(
+            "+15550100",
+            Target("https://edge.example/whisper"),
+            Target("https://edge.example/status", "GET"),
+            frozenset({"initiated", "answered"}),
+        ),
+    )
+
+
+def test_without_a_choice_of_events_the_end_of_a_dialled_call_is_told() -> None:
+    (verb,) = read('<Response><Dial><Number statusCallback="/s">+15550100</Number></Dial></Response>').verbs
+    assert isinstance(verb, Dial)
+    assert verb.parties[0].events == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [
+        ("<Dial>+15550100</Dial>", 13201),
+        (STREAM.format("wss://x/y", "").removeprefix("<Response>").removesuffix("</Response>"), 12200),
+        ("<Reject/>", 12200),
+    ],
+)
+def test_on_the_leg_of_somebody_who_was_dialled_less_is_allowed(verb: str, code: int) -> None:
+    with pytest.raises(TwilioError) as caught:
+        parse_whisper(f"<Response>{verb}</Response>".encode(), "text/xml", BASE)
+    assert caught.value.notice.code == code
+    assert parse_whisper(b"<Response><Say>Hello</Say></Response>", "text/xml", BASE).verbs == (
+        Say("Hello", "en-US", 1),
+    )

@@ -5,7 +5,8 @@
 
 from simulators.twilio.cloud import TwilioCloud, place_call
 from simulators.twilio.events import Event
-from simulators.twilio.plan import CallPlan, DialOutcome
+from simulators.twilio.human import Human
+from simulators.twilio.plan import CallPlan
 from simulators.twilio.result import CallResult
 from simulators.twilio.script import Script, ScriptError, load_script
 from simulators.twilio.signature import SharedKey, SignatureFault
@@ -13,8 +14,8 @@ from simulators.twilio.signature import SharedKey, SignatureFault
 __all__ = [
     "CallPlan",
     "CallResult",
-    "DialOutcome",
     "Event",
+    "Human",
     "Script",
     "ScriptError",
     "SharedKey",

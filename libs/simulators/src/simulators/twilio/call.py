@@ -13,6 +13,7 @@ from simulators.people.watermark import Marker
 from simulators.twilio import sids, steps, twiml
 from simulators.twilio.clock import FrameClock
 from simulators.twilio.diary import Diary, OnEvent
+from simulators.twilio.human_leg import HumanLeg
 from simulators.twilio.interpreter import End, Fetch, Inline, Interpreter
 from simulators.twilio.line import Line
 from simulators.twilio.media_leg import MediaLeg
@@ -24,7 +25,8 @@ from simulators.twilio.result import CallResult
 from simulators.twilio.side_socket import Intrusion, intrude
 from simulators.twilio.signature import Parameters
 from simulators.twilio.steps import EndedBy, SideSocket
-from simulators.twilio.twiml import Document, Target
+from simulators.twilio.twiml import Document
+from simulators.twilio.twiml_fields import Target
 from simulators.twilio.webhook import Answer, Webhooks
 from simulators.twilio.write_up import write_up
 
@@ -146,6 +148,11 @@ class Call:
                 assert_never(action)
 
     @property
+    def is_over(self) -> bool:
+        """Whether the caller is gone."""
+        return self._ended_s is not None
+
+    @property
     def is_answered(self) -> bool:
         """Whether a verb has answered the call."""
         return self._diary.answered_s is not None
@@ -194,10 +201,19 @@ class Call:
         """A sentence is about to be spoken."""
         self._diary.spoke(text)
 
-    def dialled(self, destinations: tuple[str, ...], status: str) -> None:
-        """Somebody was called."""
+    def dialled(self, leg: HumanLeg, destinations: tuple[str, ...]) -> None:
+        """Somebody was called, and is bridged or was not reached."""
         self._senses.dials += 1
-        self._diary.dialled(destinations, status)
+        self._diary.dialled(destinations, leg.status, leg.heard, is_bridged=leg.is_bridged)
+
+    def human_heard(self, text: str) -> None:
+        """Somebody who was called is told something that the caller does not hear."""
+        self._diary.tell("human_heard", time.monotonic(), text=text)
+
+    def tell_beside(self, target: Target, parameters: Parameters) -> None:
+        """Tell the application something whose answer does not matter, without waiting for it."""
+        if not self._leg.has_vanished:
+            self._run_beside(self._post(target, parameters))
 
     async def play(self, audio: bytes) -> None:
         """Let the caller hear this to its end."""
@@ -218,8 +234,8 @@ class Call:
         self._beside.create_task(work)
 
     def _notify(self, target: Target, extra: Parameters) -> None:
-        """Tell the application something whose answer does not matter, without waiting for it."""
-        self._run_beside(self._post(target, self.parameters() + extra))
+        """The same, of the caller's leg."""
+        self.tell_beside(target, self.parameters() + extra)
 
     async def _post(self, target: Target, parameters: Parameters) -> None:
         try:

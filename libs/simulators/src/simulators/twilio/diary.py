@@ -40,7 +40,7 @@ class Diary:
     notices: list[tuple[float, Notice]] = field(default_factory=list)
     documents: list[tuple[float, str, int, tuple[str, ...], float]] = field(default_factory=list)
     said: list[tuple[float, str]] = field(default_factory=list)
-    dials: list[tuple[float, tuple[str, ...], str]] = field(default_factory=list)
+    dials: list[tuple[float, tuple[str, ...], str, tuple[str, ...], bool]] = field(default_factory=list)
     side_sockets: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     digits: str = ""
     lateness: Lateness = field(default_factory=Lateness)
@@ -83,8 +83,8 @@ class Diary:
         self.said.append((now, text))
         self.tell("said", now, text=text)
 
-    def dialled(self, destinations: tuple[str, ...], status: str) -> None:
-        """Somebody was called by `<Dial>`."""
+    def dialled(self, destinations: tuple[str, ...], status: str, heard: tuple[str, ...], *, is_bridged: bool) -> None:
+        """Somebody was called by `<Dial>`, and heard this before they were bridged, if they were."""
         now = time.monotonic()
-        self.dials.append((now, destinations, status))
-        self.tell("dialled", now, destinations=destinations, status=status)
+        self.dials.append((now, destinations, status, heard, is_bridged))
+        self.tell("dialled", now, destinations=destinations, status=status, bridged=is_bridged)

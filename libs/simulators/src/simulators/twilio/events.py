@@ -19,6 +19,7 @@ EventName = Literal[
     "dtmf",
     "said",
     "dialled",
+    "human_heard",
     "redirect",
     "misbehaved",
     "side_socket",

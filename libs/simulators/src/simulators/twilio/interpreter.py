@@ -8,11 +8,14 @@ from typing import Any, Protocol, assert_never
 
 from simulators.people.wav import read_pcmu
 from simulators.twilio import speech, twiml
+from simulators.twilio.dial import Dial
+from simulators.twilio.human_leg import HumanLeg
 from simulators.twilio.notices import Notice, TwilioError
 from simulators.twilio.plan import CallPlan
 from simulators.twilio.signature import Parameters
 from simulators.twilio.steps import EndedBy
-from simulators.twilio.twiml import Document, Target
+from simulators.twilio.twiml import Document
+from simulators.twilio.twiml_fields import Target
 from simulators.twilio.webhook import Answer, Webhooks
 
 _DIGIT_S = 0.5
@@ -77,8 +80,22 @@ class Phone(Protocol):
     def said(self, text: str) -> None:
         """A sentence is about to be spoken."""
 
-    def dialled(self, destinations: tuple[str, ...], status: str) -> None:
-        """Somebody was called."""
+    @property
+    def sid(self) -> str:
+        """The call's CallSid."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the caller is gone."""
+
+    def tell_beside(self, target: Target, parameters: Parameters) -> None:
+        """Post something whose answer does not matter, without waiting for it."""
+
+    def dialled(self, leg: HumanLeg, destinations: tuple[str, ...]) -> None:
+        """Somebody was called, and is bridged or was not reached."""
+
+    def human_heard(self, text: str) -> None:
+        """Somebody who was called is told something that the caller does not hear."""
 
 
 class Interpreter:
@@ -89,6 +106,7 @@ class Interpreter:
         self._webhooks = webhooks
         self._phone = phone
         self._orders: asyncio.Queue[Next] = asyncio.Queue()
+        self._dials = 0
 
     def order(self, following: Next) -> None:
         """Break off what is running and go on with this: a hang-up, or an update of the call by REST."""
@@ -164,7 +182,7 @@ class Interpreter:
                 await self._play(verb)
             case twiml.Pause(length_s=length):
                 await asyncio.sleep(length)
-            case twiml.Dial():
+            case Dial():
                 return await self._dial(verb)
             case twiml.Hangup() | twiml.Reject():
                 return End("hangup_verb")
@@ -198,10 +216,18 @@ class Interpreter:
         for _ in range(verb.loop or 1_000):
             await self._phone.play(audio)
 
-    async def _dial(self, verb: twiml.Dial) -> Next | None:
-        outcome = self._plan.dial
-        await asyncio.sleep(outcome.rings_ms / 1000)
-        self._phone.dialled(verb.destinations, outcome.status)
-        if outcome.status == "completed":
-            await asyncio.sleep(outcome.talks_ms / 1000)
-        return self._replace(verb.action, (("DialCallStatus", outcome.status),))
+    async def _dial(self, verb: Dial) -> Next | None:
+        """Of several who are called at once the first one decides. A caller who is gone is told of all the same."""
+        leg = HumanLeg(self._plan, self._webhooks, self._phone, verb.parties[0], self._plan.human(self._dials))
+        self._dials += 1
+        try:
+            is_bridged = await leg.ring(verb.timeout_s) and await leg.bridge()
+            self._phone.dialled(leg, verb.destinations)
+            if is_bridged:
+                await leg.talk()
+        except asyncio.CancelledError:
+            told = leg.end()
+            if self._phone.is_over and verb.action is not None:
+                self._phone.tell_beside(verb.action, self._phone.parameters() + told)
+            raise
+        return self._replace(verb.action, leg.end())

@@ -16,7 +16,7 @@ from simulators.twilio.notices import Notice, TwilioError
 from simulators.twilio.plan import CallPlan
 from simulators.twilio.side_socket import door
 from simulators.twilio.signature import Parameters
-from simulators.twilio.twiml import Target
+from simulators.twilio.twiml_fields import Target
 
 Notify = Callable[[Target, Parameters], None]
 

@@ -14,6 +14,9 @@ MEANINGS: dict[int, tuple[Level, str]] = {
     12100: ("error", "document parse failure"),
     12200: ("error", "schema validation"),
     12300: ("error", "invalid Content-Type"),
+    13201: ("error", "Dial: cannot dial out from a dialled call's leg"),
+    13212: ("error", "Dial: invalid timeout value"),
+    13223: ("error", "Dial: invalid phone number format"),
     31901: ("error", "stream: connection timeout"),
     31902: ("error", "stream: connection refused"),
     31903: ("error", "stream: broken pipe"),
@@ -30,7 +33,7 @@ MEANINGS: dict[int, tuple[Level, str]] = {
 }
 
 # The server spoke the protocol wrongly. A call with one of these is not a good call, unless its script tolerates it.
-VIOLATIONS = frozenset({11100, 11750, 12100, 12200, 12300, 31922, 31923, 31924, 31941, 31950})
+VIOLATIONS = frozenset({11100, 11750, 12100, 12200, 12300, 13201, 13212, 13223, 31922, 31923, 31924, 31941, 31950})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,11 @@
 
 import ssl
 from dataclasses import dataclass, field
-from typing import Literal
 
+from simulators.twilio.human import Human
 from simulators.twilio.script import Script
 from simulators.twilio.signature import SharedKey, Signer
 from simulators.twilio.tunnel import Tunnel, is_loopback
-
-
-@dataclass(frozen=True, slots=True)
-class DialOutcome:
-    """How the party reached by `<Dial>` behaves."""
-
-    status: Literal["completed", "busy", "no-answer", "failed"] = "completed"
-    rings_ms: int = 200
-    talks_ms: int = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +35,14 @@ class CallPlan:
     webhook_timeout_s: float = 15.0
     handshake_timeout_s: float = 5.0
     say_ms_per_character: float = 55.0
-    dial: DialOutcome = DialOutcome()
     tls: ssl.SSLContext | None = None
     keep_audio: bool = False
     caller_mark: int | None = None
+
+    def human(self, number: int) -> Human:
+        """Who is reached by the call's `<Dial>` of this number, counted from 0."""
+        humans = self.script.humans or (Human(),)
+        return humans[min(number, len(humans) - 1)]
 
     @property
     def signer(self) -> Signer:

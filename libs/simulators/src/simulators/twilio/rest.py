@@ -10,7 +10,7 @@ from aiohttp import web
 
 from simulators.twilio.call import Call
 from simulators.twilio.interpreter import Fetch, Inline
-from simulators.twilio.twiml import Target
+from simulators.twilio.twiml_fields import Target
 
 MAX_INLINE_TWIML = 4000
 _PATH = "/2010-04-01/Accounts/{account_sid}/Calls/{call_sid}.json"

@@ -135,10 +135,12 @@ class SaidResult:
 
 @dataclass(frozen=True, slots=True)
 class DialResult:
-    """A `<Dial>` carried out."""
+    """A `<Dial>` carried out; `heard` is what the human was told alone, before the caller was there."""
 
     destinations: tuple[str, ...]
     status: str
+    heard: tuple[str, ...]
+    is_bridged: bool
     at_ms: float
     at_monotonic_s: float
 

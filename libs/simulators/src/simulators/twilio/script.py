@@ -7,6 +7,7 @@ from typing import Annotated, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from simulators.twilio.human import Human
 from simulators.twilio.signature import SignatureFault
 from simulators.twilio.steps import ENDS, AnyStep, Model, Step, Timeout
 
@@ -26,12 +27,16 @@ class CallFaults(Model):
 
 
 class Script(Model):
-    """One caller's part. `tolerate` lists codes of protocol violations that do not spoil the call."""
+    """One caller's part. `tolerate` lists codes of protocol violations that do not spoil the call.
+
+    `humans`: who is reached by `<Dial>`, one after the other; the last one by all that follow. None: one who answers.
+    """
 
     name: str = "caller"
     max_call_ms: Timeout = 300_000
     tolerate: tuple[int, ...] = ()
     faults: Annotated[CallFaults, Field(default_factory=CallFaults)]
+    humans: tuple[Human, ...] = ()
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
     @field_validator("steps")

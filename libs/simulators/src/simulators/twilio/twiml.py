@@ -7,27 +7,18 @@ here: any other is an error, so that nothing is silently not simulated.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import SplitResult, urljoin, urlsplit
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
 from defusedxml import ElementTree
 
+from simulators.twilio.dial import Dial, read_dial
 from simulators.twilio.notices import TwilioError
+from simulators.twilio.twiml_fields import Target, content, known, number, optional_target, split, target
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_PARAMETER_CHARACTERS = 500
 CONTENT_TYPES = frozenset({"text/xml", "application/xml", "text/html"})
-
-Method = Literal["GET", "POST"]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An absolute URL to fetch and how."""
-
-    url: str
-    method: Method = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +72,6 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
-    """Bridge the caller to one of these numbers or addresses."""
-
-    destinations: tuple[str, ...]
-    action: Target | None
-    timeout_s: int
-
-
-@dataclass(frozen=True, slots=True)
 class Hangup:
     """End the call."""
 
@@ -120,7 +102,7 @@ def parse(body: bytes, content_type: str, base_url: str) -> Document:
     root = _root(body)
     if root.tag != "Response":
         raise TwilioError(12100, f"the root element is {root.tag!r}, not 'Response'")
-    _known(root)
+    known(root)
     return Document(tuple(_verb(element, base_url) for element in root))
 
 
@@ -140,14 +122,14 @@ def _verb(element: Element, base_url: str) -> Verb:
 
 
 def _connect(element: Element, base_url: str) -> Connect:
-    _known(element, "action", "method")
+    known(element, "action", "method")
     if [child.tag for child in element] != ["Stream"]:
         raise TwilioError(12200, "'Connect' must hold exactly one 'Stream'")
-    return Connect(_stream(element[0], base_url), _optional_target(element, base_url, "action", "method"))
+    return Connect(_stream(element[0], base_url), optional_target(element, base_url, "action", "method"))
 
 
 def _stream(element: Element, base_url: str) -> Stream:
-    _known(element, "name", "url", "track", "statusCallback", "statusCallbackMethod")
+    known(element, "name", "url", "track", "statusCallback", "statusCallbackMethod")
     if element.get("track", "inbound_track") != "inbound_track":
         raise TwilioError(31941, f"'Connect' streams the inbound track only, not {element.get('track')!r}")
     parameters = tuple(_parameter(child) for child in element)
@@ -155,12 +137,12 @@ def _stream(element: Element, base_url: str) -> Stream:
         url=_stream_url(element.get("url", "")),
         name=element.get("name", ""),
         parameters=parameters,
-        status_callback=_optional_target(element, base_url, "statusCallback", "statusCallbackMethod"),
+        status_callback=optional_target(element, base_url, "statusCallback", "statusCallbackMethod"),
     )
 
 
 def _stream_url(url: str) -> str:
-    parts = _split(url, 31923)
+    parts = split(url, 31923)
     if parts.scheme and parts.scheme not in {"ws", "wss"}:
         raise TwilioError(31922, f"a stream needs wss, not {parts.scheme!r}")
     if not parts.scheme or not parts.hostname or parts.fragment or url != url.strip():
@@ -173,7 +155,7 @@ def _stream_url(url: str) -> str:
 def _parameter(element: Element) -> tuple[str, str]:
     if element.tag != "Parameter":
         raise TwilioError(12200, f"'Stream' cannot hold {element.tag!r}")
-    _known(element, "name", "value")
+    known(element, "name", "value")
     name, value = element.get("name"), element.get("value")
     if not name or value is None:
         raise TwilioError(12200, "'Parameter' needs a name and a value")
@@ -183,65 +165,46 @@ def _parameter(element: Element) -> tuple[str, str]:
 
 
 def _redirect(element: Element, base_url: str) -> Redirect:
-    _known(element, "method")
-    return Redirect(_target(_content(element), element.get("method", "POST"), base_url))
+    known(element, "method")
+    return Redirect(target(content(element), element.get("method", "POST"), base_url))
 
 
 def _say(element: Element, base_url: str) -> Say:
-    _known(element, "voice", "language", "loop")
-    return Say(_content(element), element.get("language", "en-US"), _number(element, "loop", 1))
+    known(element, "voice", "language", "loop")
+    return Say(content(element), element.get("language", "en-US"), number(element, "loop", 1))
 
 
 def _play(element: Element, base_url: str) -> Play:
-    _known(element, "loop", "digits")
+    known(element, "loop", "digits")
     digits, url = element.get("digits", ""), (element.text or "").strip()
     if bool(digits) == bool(url):
         raise TwilioError(12200, "'Play' needs either a URL or digits")
-    return Play(_target(url, "GET", base_url).url if url else None, digits, _number(element, "loop", 1))
+    return Play(target(url, "GET", base_url).url if url else None, digits, number(element, "loop", 1))
 
 
 def _pause(element: Element, base_url: str) -> Pause:
-    _known(element, "length")
-    return Pause(_number(element, "length", 1))
+    known(element, "length")
+    return Pause(number(element, "length", 1))
 
 
-_DIAL_ATTRIBUTES = (
-    "action",
-    "method",
-    "timeout",
-    "callerId",
-    "timeLimit",
-    "hangupOnStar",
-    "answerOnBridge",
-    "ringTone",
-    "record",
-    "recordingStatusCallback",
-    "recordingStatusCallbackMethod",
-    "sequential",
-)
-_DIAL_NOUNS = frozenset({"Number", "Sip", "Client"})
-
-
-def _dial(element: Element, base_url: str) -> Dial:
-    _known(element, *_DIAL_ATTRIBUTES)
-    for child in element:
-        if child.tag not in _DIAL_NOUNS:
-            raise TwilioError(12200, f"'Dial' cannot hold {child.tag!r}")
-    plain = (element.text or "").strip()
-    destinations = (*((plain,) if plain else ()), *(_content(child) for child in element))
-    if not destinations:
-        raise TwilioError(12200, "'Dial' names nobody to call")
-    action = _optional_target(element, base_url, "action", "method")
-    return Dial(destinations, action, _number(element, "timeout", 30))
+def parse_whisper(body: bytes, content_type: str, base_url: str) -> Document:
+    """Parse what is run on the leg of somebody who was dialled, where less is allowed. Raise TwilioError."""
+    document = parse(body, content_type, base_url)
+    for verb in document.verbs:
+        if isinstance(verb, Dial):
+            raise TwilioError(13201, "on the leg of somebody who was dialled")
+        if isinstance(verb, (Connect, Reject)):
+            raise TwilioError(12200, f"'{type(verb).__name__}' on the leg of somebody who was dialled")
+    return document
 
 
 def _hangup(element: Element, base_url: str) -> Hangup:
-    _known(element)
+    known(element)
     return Hangup()
 
 
 def _reject(element: Element, base_url: str) -> Reject:
-    _known(element, "reason")
+    known(element, "reason")
     reason = element.get("reason", "rejected")
     if reason not in {"rejected", "busy"}:
         raise TwilioError(12200, f"'Reject' knows no reason {reason!r}")
@@ -254,53 +217,7 @@ _READERS: Mapping[str, Callable[[Element, str], Verb]] = {
     "Say": _say,
     "Play": _play,
     "Pause": _pause,
-    "Dial": _dial,
+    "Dial": read_dial,
     "Hangup": _hangup,
     "Reject": _reject,
 }
-
-
-def _known(element: Element, *attributes: str) -> None:
-    unknown = set(element.keys()) - set(attributes)
-    if unknown:
-        raise TwilioError(12200, f"{element.tag!r} has no attribute {', '.join(sorted(unknown))}")
-
-
-def _content(element: Element) -> str:
-    text = "".join(element.itertext()).strip()
-    if not text:
-        raise TwilioError(12200, f"{element.tag!r} is empty")
-    return text
-
-
-def _number(element: Element, attribute: str, default: int) -> int:
-    text = element.get(attribute, str(default))
-    if not text.isascii() or not text.isdigit():
-        raise TwilioError(12200, f"{attribute!r} of {element.tag!r} is not a whole number: {text!r}")
-    return int(text)
-
-
-def _optional_target(element: Element, base_url: str, url: str, method: str) -> Target | None:
-    text = element.get(url)
-    if text is None:
-        return None
-    return _target(text, element.get(method, "POST"), base_url)
-
-
-def _target(url: str, method: str, base_url: str) -> Target:
-    absolute = urljoin(base_url, url)
-    parts = _split(absolute, 11100)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise TwilioError(11100, f"not an HTTP URL: {url!r}")
-    if method not in {"GET", "POST"}:
-        raise TwilioError(12200, f"{method!r} is not GET or POST")
-    return Target(absolute, "GET" if method == "GET" else "POST")
-
-
-def _split(url: str, code: int) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises for a port that is none
-    except ValueError as error:
-        raise TwilioError(code, f"malformed URL: {url!r}") from error
-    return parts

@@ -11,7 +11,8 @@ from yarl import URL
 from simulators.twilio.notices import TwilioError
 from simulators.twilio.plan import CallPlan
 from simulators.twilio.signature import Parameters, SignatureFault
-from simulators.twilio.twiml import MAX_DOCUMENT_BYTES, Target
+from simulators.twilio.twiml import MAX_DOCUMENT_BYTES
+from simulators.twilio.twiml_fields import Target
 
 _FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 

@@ -52,7 +52,10 @@ class _Writer:
             notices=self._notices(),
             twilio_documents=self._documents(),
             said=tuple(result.SaidResult(text, self._since(at), at) for at, text in diary.said),
-            dials=tuple(result.DialResult(to, status, self._since(at), at) for at, to, status in diary.dials),
+            dials=tuple(
+                result.DialResult(to, status, heard, is_bridged, self._since(at), at)
+                for at, to, status, heard, is_bridged in diary.dials
+            ),
             side_sockets=tuple(
                 result.SideSocketResult(**fields, at_ms=self._since(at)) for at, fields in diary.side_sockets
             ),

@@ -31,6 +31,7 @@ from edge.core.arbitration import (
     Event,
     HandoverAsked,
     HandoverOrdered,
+    LegAway,
     LegDown,
     LegLost,
     LegUp,
@@ -87,7 +88,9 @@ class Arbiter:
         self._deadline: float | None = None
         self._silent_since: float | None = now
         self._bus_lost_at: float | None = None
-        self._leg_lost_at: float | None = None
+        self._leg_until: float | None = None
+        """Without a leg the call waits until then."""
+        self._legless_end = EndReason.LEG_LOST
         self._is_quiet = False
         self._is_over = False
 
@@ -127,8 +130,8 @@ class Arbiter:
 
     def _deadlines(self) -> list[float]:
         deadlines = [self._call_until]
-        if self._leg_lost_at is not None:
-            deadlines.append(self._leg_lost_at + self._reattach_within_s)
+        if self._leg_until is not None:
+            deadlines.append(self._leg_until)
         elif self._bus_lost_at is not None:
             deadlines.append(self._bus_lost_at + BUS_WITHIN_S)
         else:
@@ -172,6 +175,8 @@ class Arbiter:
                 return self._bus_back(now)
             case LegLost():
                 return self._leg_lost(now)
+            case LegAway():
+                return self._leg_away(event.within_s, event.otherwise, now)
             case LegDown():
                 return self._end(event.reason, "leg down")
             case Tick():
@@ -182,7 +187,7 @@ class Arbiter:
     # --- seeking --------------------------------------------------------------------------------------------------
 
     def _seek(self, reason: HandoverReason, now: float, *, is_retryable: bool = True) -> tuple[Command, ...]:
-        if self._seeking.state is not Seeking.IDLE or self._leg_lost_at is not None:
+        if self._seeking.state is not Seeking.IDLE or self._leg_until is not None:
             return ()
         self._reason, self._wanted_at = reason, now
         self._steering.begin(reason, is_retryable=is_retryable)
@@ -354,7 +359,7 @@ class Arbiter:
         lost, self._current = self._current, None
         self._silent_since = now
         release: tuple[Command, ...] = (ReleaseTalker(lost, reason),) if lost else ()
-        if self._leg_lost_at is not None:
+        if self._leg_until is not None:
             return release
         if self._seeking.state is Seeking.IDLE:
             return release + self._seek(reason, now, is_retryable=is_retryable)
@@ -385,15 +390,19 @@ class Arbiter:
         return self._cut_if_quiet(now)
 
     def _leg_lost(self, now: float) -> tuple[Command, ...]:
-        self._leg_lost_at = now if self._leg_lost_at is None else self._leg_lost_at
+        if self._leg_until is not None:
+            return ()
+        return self._leg_away(self._reattach_within_s, EndReason.LEG_LOST, now)
+
+    def _leg_away(self, within_s: float, otherwise: EndReason, now: float) -> tuple[Command, ...]:
+        self._leg_until, self._legless_end = now + within_s, otherwise
         return self._abandon("leg lost")
 
     def _tick(self, now: float) -> tuple[Command, ...]:
         if now >= self._call_until:
             return self._end(EndReason.MAX_DURATION, "call limit")
-        if self._leg_lost_at is not None:
-            is_late = now >= self._leg_lost_at + self._reattach_within_s
-            return self._end(EndReason.LEG_LOST, "leg lost") if is_late else ()
+        if self._leg_until is not None:
+            return self._end(self._legless_end, "leg lost") if now >= self._leg_until else ()
         if self._bus_lost_at is not None:
             is_late = now >= self._bus_lost_at + BUS_WITHIN_S
             return self._end(EndReason.NO_TALKER, "bus lost") if is_late else ()

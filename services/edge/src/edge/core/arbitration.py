@@ -113,6 +113,17 @@ class LegLost:
 
 
 @dataclass(frozen=True, slots=True)
+class LegAway:
+    """The leg is away on purpose, and may come back within this time; told again, the time begins anew.
+
+    `otherwise`: what it is if it does not.
+    """
+
+    within_s: float
+    otherwise: EndReason
+
+
+@dataclass(frozen=True, slots=True)
 class LegDown:
     """The call ends here, and why. `MOVED`: it goes on elsewhere, with its talker."""
 
@@ -138,6 +149,7 @@ Event: TypeAlias = (
     | BusLost
     | BusBack
     | LegLost
+    | LegAway
     | LegDown
     | Tick
 )

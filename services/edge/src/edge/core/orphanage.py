@@ -11,6 +11,8 @@ class Entry:
     edge_id: str
     revision: int
     is_live: bool
+    patience_s: float = 0.0
+    """How much longer than others it may take to come back: a human is being dialled for its caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +65,5 @@ class Orphanage:
         return given_up
 
     def _grace(self, orphan: _Orphan) -> float:
-        return self._after_farewell_s if orphan.entry.edge_id in self._departed else self._after_silence_s
+        grace_s = self._after_farewell_s if orphan.entry.edge_id in self._departed else self._after_silence_s
+        return grace_s + orphan.entry.patience_s

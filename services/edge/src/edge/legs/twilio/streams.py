@@ -6,13 +6,13 @@ import time
 from common import logs, metrics
 from common.errors import SecurityError
 from common.ids import is_subject_token
+from common.profile_watch import ProfileWatch
 from edge.call import Caller, Surroundings
 from edge.calls import Calls
 from edge.legs.twilio.media import TwilioStream
 from edge.legs.twilio.signature import SignatureCheck
 from edge.legs.twilio.token import StreamToken, TokenMint
 from edge.legs.twilio.wire import StartBody
-from edge.profiles import Profiles
 from edge.reattachment import Joining, Reattachment
 from edge.settings import EdgeSettings
 
@@ -27,7 +27,7 @@ class TwilioStreams:
         settings: EdgeSettings,
         signatures: SignatureCheck,
         tokens: TokenMint,
-        profiles: Profiles,
+        profiles: ProfileWatch,
         around: Surroundings,
         calls: Calls,
         reattachment: Reattachment,
@@ -70,7 +70,7 @@ class TwilioStreams:
             metrics.SECURITY_REJECTS.labels(error.kind).inc()
             stream.refuse(error.kind)
             return
-        profile = self._profiles.by_name.get(token.profile)
+        profile = self._profiles.current.by_name.get(token.profile)
         if profile is None:
             metrics.CALLS_REJECTED.labels("inbound", "twilio", "no_agent").inc()
             stream.refuse("no_agent")

@@ -1,5 +1,6 @@
 """The TwiML documents we answer with."""
 
+import re
 from typing import Final
 
 from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
@@ -9,6 +10,8 @@ from edge.settings import EdgeSettings
 
 HOLD_S: Final = 2
 """One wait of a caller whose call cannot go on at this moment."""
+_NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters no XML 1.0 document may hold, escaped or not; Twilio would refuse the whole document."""
 
 
 def attach(settings: EdgeSettings, token: str) -> str:
@@ -46,24 +49,48 @@ def ask_again(url: str) -> str:
 
 
 def transfer(settings: EdgeSettings, to: TransferToHuman, sentences: Sentences) -> str:
-    """Tell the caller, then dial a human; how that went is told to `/twilio/transferred`."""
+    """Tell the caller, then dial a human; how that went is told to `/twilio/transferred`.
+
+    No agent waits for this caller, which the address says: nobody else might know.
+    """
     response = VoiceResponse()
     response.say(sentences.transferring, language=sentences.say_language)
-    response.append(_dial(settings, to))
-    return str(response)
-
-
-def dial(settings: EdgeSettings, to: TransferTarget) -> str:
-    """Dial a human for a caller whom the agent has told so; how that went is told to `/twilio/transferred`."""
-    response = VoiceResponse()
-    response.append(_dial(settings, to))
-    return str(response)
-
-
-def _dial(settings: EdgeSettings, to: TransferToHuman | TransferTarget) -> Dial:
-    dialled = Dial(action=settings.url("/twilio/transferred"), method="POST", timeout=to.ring_s)
+    dialled = _dial(settings, to, "?agent=none")
     dialled.number(to.number)
-    return dialled
+    response.append(dialled)
+    return str(response)
+
+
+def dial(settings: EdgeSettings, to: TransferTarget, *, has_summary: bool) -> str:
+    """Dial a human for a caller whom the agent has told so; how that went is told to `/twilio/transferred`.
+
+    That the human picked up is told to `/twilio/transfer-status`; what they hear before the caller is there is asked
+    of `/twilio/whisper`, if there is a summary (twilio.com/docs/voice/twiml/number).
+    """
+    response = VoiceResponse()
+    dialled = _dial(settings, to)
+    dialled.number(
+        to.number,
+        url=settings.url("/twilio/whisper") if has_summary else None,
+        method="POST" if has_summary else None,
+        status_callback=settings.url("/twilio/transfer-status"),
+        status_callback_event="answered",
+        status_callback_method="POST",
+    )
+    response.append(dialled)
+    return str(response)
+
+
+def whisper(summary: str, sentences: Sentences) -> str:
+    """Say this to the human who picked up; after it the caller is there."""
+    response = VoiceResponse()
+    if text := _NOT_IN_XML.sub(" ", summary).strip():
+        response.say(text, language=sentences.say_language)
+    return str(response)
+
+
+def _dial(settings: EdgeSettings, to: TransferToHuman | TransferTarget, query: str = "") -> Dial:
+    return Dial(action=f"{settings.url('/twilio/transferred')}{query}", method="POST", timeout=to.ring_s)
 
 
 def say_and_hang_up(sentence: str, sentences: Sentences) -> str:
