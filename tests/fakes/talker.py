@@ -124,9 +124,10 @@ class Talker:
         )
         await self.client.publish(subjects.edge(offer.edge_id), wish.encode())
 
-    async def transfer(self, offer: Offer, to: str) -> None:
-        """Give the caller to a human."""
-        await self._ask(offer, Transfer(call_id=offer.call_id, epoch=offer.epoch, talker_id=self.talker_id, to=to))
+    async def transfer(self, offer: Offer, to: str, summary: str = "") -> None:
+        """Give the caller to a human, who is told `summary`."""
+        wish = Transfer(call_id=offer.call_id, epoch=offer.epoch, talker_id=self.talker_id, to=to, summary=summary)
+        await self._ask(offer, wish)
 
     async def hang_up(self, offer: Offer) -> None:
         """End the call."""

@@ -1,0 +1,1 @@
+"""Tables at DynamoDB: prompts, answers, the call log, tasks."""

@@ -1,0 +1,1 @@
+"""What agents know: instructions and answers from files or DynamoDB."""

@@ -1,0 +1,1 @@
+"""The database: one engine, its tables, its migrations."""
