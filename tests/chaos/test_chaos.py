@@ -28,6 +28,8 @@ SELECTION = (
 """Frozen talkers are in `test_noticing.py` as well, half-open links in `test_broken_network.py`, sessions that the
 provider ends among the outages (`test_outages.py`); `make chaos` has them all."""
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole system to start as well
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:

@@ -26,6 +26,8 @@ FEW = 6
 PATIENCE_S = 15.0
 """A machine that is busy with something else for three seconds is no outage of a provider's."""
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole system to start as well
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
