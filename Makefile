@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-MEMBERS := libs/common libs/simulators libs/cli libs/talker services/edge services/realtime_worker services/fallback
-DISTS   := trunkline-common trunkline-simulators trunkline-cli trunkline-talker trunkline-edge trunkline-realtime-worker trunkline-fallback
+MEMBERS := libs/common libs/simulators libs/cli libs/talker services/edge services/realtime_worker services/orchestrator services/fallback
+DISTS   := trunkline-common trunkline-simulators trunkline-cli trunkline-talker trunkline-edge trunkline-realtime-worker trunkline-orchestrator trunkline-fallback
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
 LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 \
 	--quiet $(addprefix --no-emit-package ,$(DISTS))
@@ -13,10 +13,10 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links -
 ALONE := tests/integration/common/test_cluster.py tests/integration/edge/test_noticing.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench chaos prompts lock
+.PHONY: help setup demo demo-transfer up test check format bench bench-revisions chaos prompts migrate lock
 
 help: ## Show the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv with everything the repository needs
 
@@ -31,6 +31,9 @@ $(READY): requirements.lock $(MANIFESTS)
 
 demo: setup ## Place one simulated phone call through the whole system and show it
 	@$(BIN)/trunkline demo
+
+demo-transfer: setup ## The same with a caller who is given to a human: first in vain, then with a summary
+	@$(BIN)/trunkline demo --transfer
 
 up: setup ## Run the stack in the foreground (Ctrl-C drains it); ARGS="--edges 2 --workers 2"
 	@$(BIN)/trunkline up $(ARGS)
@@ -56,6 +59,9 @@ format: setup ## Rewrite the sources in the house format
 bench: setup ## Compare with a plain bridge at 20, 80 and 200 calls; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+bench-revisions: setup ## Measure how soon a revision of instructions is in force at an idle model
+	@$(BIN)/python -m tests.bench.revisions $(ARGS)
+
 chaos: setup ## Break everything under calls and show what it cost; ARGS="--faults worker_kill --outages none --seed 1"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
@@ -64,6 +70,9 @@ prompts: ## Speak the prompts of agents/prompts anew from their texts (needs fli
 	@build/prompts/bin/python -m pip install --quiet --disable-pip-version-check pyopenjtalk-plus==0.4.1.post10
 	@build/prompts/bin/python agents/prompts/make_prompts.py $(ARGS)
 
+migrate: setup ## Bring the database of ORCHESTRATOR_DATABASE_URL to the form this version needs
+	@$(BIN)/python -m orchestrator.stores.migrating
+
 lock: setup ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench $(LOCK) -o requirements.lock
-	@for member in $(MEMBERS); do $(BIN)/uv pip compile $$member/pyproject.toml $(LOCK) -o $$member/requirements.lock; done
+	@for member in $(MEMBERS); do $(BIN)/uv pip compile $$member/pyproject.toml -c requirements.lock $(LOCK) -o $$member/requirements.lock; done

@@ -20,6 +20,13 @@ SERVICE_PREFIXES = (
     "REALTIME_",
     "OPENAI_",
     "FALLBACK_",
+    "ORCHESTRATOR_",
+    "SYSTEM_PROMPT_PATH",
+    "FAQ_",
+    "AWS_",
+    "PROMPTS_TABLE_NAME",
+    "CALL_LOGS_TABLE_NAME",
+    "TASKS_TABLE_NAME",
     "NATS_URL",
     "LOG_",
 )
@@ -29,6 +36,8 @@ ANY_PORTS = {
     "EDGE_OPS_PORT": "0",
     "REALTIME_WORKER_OPS_PORT": "0",
     "FALLBACK_OPS_PORT": "0",
+    "ORCHESTRATOR_OPS_PORT": "0",
+    "ORCHESTRATOR_PORT": "0",
 }
 
 Event = dict[str, Any]

@@ -60,3 +60,20 @@ async def test_outside_the_repository_the_demo_says_where_to_run_it(tmp_path: Pa
     async with trunkline("demo", cwd=tmp_path, env=environment()) as demo:
         assert await demo.ended() == 2
     assert demo.errors == "error: there is no agents/ here: run the demo in the repository's root directory\n"
+
+
+async def test_the_demo_of_a_transfer_shows_one_in_vain_and_one_with_a_summary(workplace: Path) -> None:
+    async with trunkline("demo", "--transfer", "--json", cwd=workplace, env=environment()) as demo:
+        assert await demo.ended(120) == 0, (demo.errors, demo.events)
+    report = json.loads((workplace / "build/demo/transfer.json").read_text())
+    in_vain, reached = report["transfers"]
+    assert (in_vain["to"], in_vain["status"], in_vain["human_heard"]) == ("front-desk", "busy", [])
+    assert (reached["to"], reached["has_talked"]) == ("lending", True)
+    (summary,) = reached["human_heard"]
+    assert summary.endswith("The front desk was busy.")
+    assert [turn["speaker"] for turn in report["turns"]] == ["agent", "caller", "agent", "agent", "caller", "agent"]
+    assert "could not be reached" in report["turns"][3]["text"]
+    assert report["epochs"] == [1, 2]
+    logs = "".join(path.read_text() for path in (workplace / "build/demo").glob("*.log"))
+    assert "Traceback" not in logs
+    assert not any(secret in logs for secret in (summary, "+15550100300", "+15550100301"))

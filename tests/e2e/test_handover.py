@@ -52,7 +52,7 @@ class Stack:
 
     async def the_call(self) -> Event:
         """The one call that runs, as `trunkline calls` shows it."""
-        (call,) = (await self.trunkline("calls")).named("call")
+        (call,) = (await self.trunkline("calls", "--live")).named("call")
         return call
 
     async def process(self, process_id: str) -> Event:

@@ -67,7 +67,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
         await stack.until(lambda event: event in stack.events[restarted_at:] and event["event"] == "ready")
 
         children = stack.children
-        assert len(children) == 8
+        assert len(children) == 9
         stack.process.send_signal(signal.SIGINT)
         assert await stack.ended() == 0
         assert gone(children)
@@ -78,6 +78,7 @@ async def test_a_stack_takes_a_call_restarts_what_dies_and_drains_on_ctrl_c(tmp_
             "worker-2",
             "fallback-1",
             "fallback-2",
+            "orchestrator-1",
             "model-simulator",
             "nats",
         ]
@@ -127,7 +128,7 @@ async def test_with_the_operators_own_peers_nothing_is_made_up(tmp_path: Path, n
     )
     async with model_at(model_port), trunkline("up", "--json", cwd=tmp_path, env=env) as stack:
         assert (await stack.until_event("up"))["voice_url"] == f"http://127.0.0.1:{port}/twilio/voice"
-        assert len(stack.children) == 3, "an edge, a worker and the fallback service"
+        assert len(stack.children) == 4, "one of each service"
         assert "the-operators-own-token" not in (tmp_path / "build/run/stack.json").read_text()
         async with trunkline("call", "--json", "--script", script(tmp_path, SHORT_CALL), cwd=tmp_path, env=env) as call:
             assert await call.ended() == 0, call.errors

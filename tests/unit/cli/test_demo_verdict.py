@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.messages.facts import AgentSaid, AnyFact, CallerSaid, EpochChanged
+from common.messages.facts import AgentSaid, AnyFact, CallerSaid, EpochChanged, TransferBegun
 from common.messages.offers import HandoverReason
 from trunkline.demo import report, verdict
 from trunkline.demo.report import CallerResult
@@ -136,3 +136,49 @@ def test_epochs_begin_with_one_and_rise(epochs: list[int], complaint: str) -> No
 )
 def test_both_sides_must_be_heard_in_the_recording(rms: tuple[float, ...], complaint: str) -> None:
     assert complaint in judge(caller_result(), facts(), rms)
+
+
+# --- a caller who is given to a human -------------------------------------------------------------------------------
+
+IN_VAIN: dict[str, Any] = {"status": "busy"}
+REACHED: dict[str, Any] = {"status": "completed", "is_bridged": True, "heard": ["A refund."]}
+
+
+def given_away(*dials: dict[str, Any], returns: bool = True) -> tuple[CallerResult, list[AnyFact]]:
+    sorry = AgentSaid(
+        call_id="CA1", item_id="a3", text="Sorry.", start_ms=11_000, end_ms=11_900, heard_ms=900, audio_ms=900
+    )
+    begun = [TransferBegun(call_id="CA1", to=to) for to in ("front-desk", "lending")]
+    return caller_result(dials=dials, barge_ins=[]), [*facts(), *([sorry] if returns else []), *begun]
+
+
+def judge_transfer(result: CallerResult, said: Sequence[AnyFact]) -> str:
+    return "\n".join(verdict.problems_of_transfer(result, report.build(result, said), LOUD))
+
+
+def test_who_was_dialled_and_what_they_heard_is_in_the_report_by_name() -> None:
+    assert report.build(*given_away(IN_VAIN, REACHED))["transfers"] == [
+        {"to": "front-desk", "status": "busy", "has_talked": False, "human_heard": []},
+        {"to": "lending", "status": "completed", "has_talked": True, "human_heard": ["A refund."]},
+    ]
+
+
+def test_a_caller_whom_the_second_human_was_found_for_has_no_problems() -> None:
+    assert judge_transfer(*given_away(IN_VAIN, REACHED)) == ""
+
+
+@pytest.mark.parametrize(
+    ("dials", "problem"),
+    [
+        ((), "of 0 0 talked"),
+        ((REACHED,), "of 1 1 talked"),
+        ((IN_VAIN, IN_VAIN), "of 2 0 talked"),
+        ((IN_VAIN, REACHED | {"heard": []}), "was told nothing"),
+    ],
+)
+def test_a_transfer_that_did_not_take_place_is_said(dials: tuple[dict[str, Any], ...], problem: str) -> None:
+    assert problem in judge_transfer(*given_away(*dials))
+
+
+def test_an_agent_that_is_silent_when_the_caller_is_back_is_a_problem() -> None:
+    assert "did not speak first" in judge_transfer(*given_away(IN_VAIN, REACHED, returns=False))

@@ -46,7 +46,7 @@ def test_a_local_stack_brings_nats_and_a_model() -> None:
 
 def test_a_real_stack_is_services_alone() -> None:
     stack = made(REAL)
-    assert [one.name for one in stack.specs] == ["worker-1", "edge-1", "fallback-1"]
+    assert [one.name for one in stack.specs] == ["worker-1", "edge-1", "fallback-1", "orchestrator-1"]
     assert stack.nats_url == "nats://bus:4222"
 
 
@@ -58,6 +58,16 @@ def test_no_process_learns_the_secrets_of_another() -> None:
     assert worker["OPENAI_API_KEY"] == spec(stack, "fallback-1").environment["OPENAI_API_KEY"] == "sk-secret"
     assert "TWILIO_AUTH_TOKEN" not in worker
     assert "TWILIO_AUTH_TOKEN" not in spec(stack, "fallback-1").environment
+    assert "TWILIO_AUTH_TOKEN" not in spec(stack, "orchestrator-1").environment
+
+
+def test_only_the_orchestrator_learns_where_records_are_and_it_looks_at_the_edges_agents() -> None:
+    given = {"ORCHESTRATOR_DATABASE_URL": "postgresql://secret@db/x", "EDGE_AGENT_PROFILES": "/agents"}
+    stack = made({**REAL, **given})
+    assert spec(stack, "orchestrator-1").environment["ORCHESTRATOR_AGENT_PROFILES"] == "/agents"
+    assert spec(stack, "orchestrator-1").environment["ORCHESTRATOR_DATABASE_URL"] == "postgresql://secret@db/x"
+    for name in ("edge-1", "worker-1", "fallback-1"):
+        assert "ORCHESTRATOR_DATABASE_URL" not in spec(stack, name).environment
     bystander = plan.without_service_settings(REAL)
     assert bystander == {"PATH": "/bin"}
 

@@ -26,20 +26,23 @@ def test_an_edge_that_fell_silent_carries_nothing() -> None:
 
 
 def look(*ready: str, calls: int = 0, is_draining: bool = False) -> Status:
-    edges, workers, fallbacks = ["edge-1", "edge-2"], ["worker-1"], ["fallback-1"]
-    everything = ["nats", *workers, *edges, *fallbacks]
-    return Status.look(edges, workers, fallbacks, everything, ready, calls=calls, is_draining=is_draining)
+    edges, workers, fallbacks, orchestrators = ["edge-1", "edge-2"], ["worker-1"], ["fallback-1"], ["orchestrator-1"]
+    everything = ["nats", *workers, *edges, *fallbacks, *orchestrators]
+    return Status.look(
+        edges, workers, fallbacks, orchestrators, everything, ready, calls=calls, is_draining=is_draining
+    )
 
 
 def test_the_status_line_says_what_is_waited_for() -> None:
     text = look("nats", "edge-1").as_text()
-    counts = "edges 1/2 ready · workers 0/1 ready · fallbacks 0/1 ready"
-    assert text == f"{counts} · 0 calls active · waiting for worker-1, edge-2, fallback-1"
+    counts = "edges 1/2 ready · workers 0/1 ready · fallbacks 0/1 ready · orchestrators 0/1 ready"
+    assert text == f"{counts} · 0 calls active · waiting for worker-1, edge-2, fallback-1, orchestrator-1"
 
 
 def test_one_call_is_singular_and_nothing_is_waited_for_when_all_is_ready() -> None:
-    text = look("nats", "worker-1", "edge-1", "edge-2", "fallback-1", calls=1).as_text()
-    assert text == "edges 2/2 ready · workers 1/1 ready · fallbacks 1/1 ready · 1 call active"
+    text = look("nats", "worker-1", "edge-1", "edge-2", "fallback-1", "orchestrator-1", calls=1).as_text()
+    counts = "edges 2/2 ready · workers 1/1 ready · fallbacks 1/1 ready · orchestrators 1/1 ready"
+    assert text == f"{counts} · 1 call active"
 
 
 def test_a_draining_stack_says_so() -> None:
@@ -55,7 +58,9 @@ def test_machines_get_the_numbers() -> None:
         "workers": 1,
         "fallbacks_ready": 0,
         "fallbacks": 1,
+        "orchestrators_ready": 0,
+        "orchestrators": 1,
         "calls": 4,
-        "waiting_for": ("worker-1", "edge-2", "fallback-1"),
+        "waiting_for": ("worker-1", "edge-2", "fallback-1", "orchestrator-1"),
         "is_draining": False,
     }

@@ -24,9 +24,10 @@ _DEFAULTS = {"LOG_FORMAT": "text", "REALTIME_WORKER_WARM_SESSIONS": "2"}
 @click.option("--edges", type=click.IntRange(1, 16), default=1, show_default=True, help="edge processes")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="realtime workers")
 @click.option("--fallbacks", type=click.IntRange(1, 16), default=1, show_default=True, help="fallback replicas")
+@click.option("--orchestrators", type=click.IntRange(0, 16), default=1, show_default=True, help="orchestrators")
 @click.option("--env-file", type=click.Path(path_type=Path), help="settings beneath the environment  [default: .env]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON lines; service logs go to standard error")
-def up(edges: int, workers: int, fallbacks: int, env_file: Path | None, as_json: bool) -> int:
+def up(edges: int, workers: int, fallbacks: int, orchestrators: int, env_file: Path | None, as_json: bool) -> int:
     """Run the stack here until Ctrl-C, which drains it; a second one ends it at once.
 
     With OPENAI_API_KEY set it talks to OPENAI_BASE_URL (default: OpenAI), without it to a simulator. Without the
@@ -37,7 +38,8 @@ def up(edges: int, workers: int, fallbacks: int, env_file: Path | None, as_json:
     environment = stack_environment.resolve({**_DEFAULTS, **values})
     output = Output(as_json=as_json)
     with ProcessLogs(RUN_DIRECTORY) as logs, scenarios.path("demo-model.yaml") as script:
-        stack = plan.make(environment, plan.Size(edges, workers, fallbacks), RUN_DIRECTORY / "nats", script)
+        size = plan.Size(edges, workers, fallbacks, orchestrators)
+        stack = plan.make(environment, size, RUN_DIRECTORY / "nats", script)
         _explain(environment, output)
         return asyncio.run(Foreground(environment, stack, output, logs).run())
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from common.messages.facts import AgentSaid, AnyFact, CallerSaid, EpochChanged
+from common.messages.facts import AgentSaid, AnyFact, CallerSaid, EpochChanged, TransferBegun
 
 
 class _Read(BaseModel):
@@ -35,6 +35,14 @@ class MeasuredBargeIn(_Read):
     cleared_after_ms: float | None = None
 
 
+class DialledHuman(_Read):
+    """Somebody was dialled for the caller: how that went, and what they were told alone."""
+
+    status: str
+    is_bridged: bool = False
+    heard: tuple[str, ...] = ()
+
+
 class CallerResult(_Read):
     """What the simulated caller measured; times count from the beginning of its media stream."""
 
@@ -45,6 +53,7 @@ class CallerResult(_Read):
     caller_turns: tuple[SpokenTurn, ...] = ()
     agent_audible: tuple[AudibleStretch, ...] = ()
     barge_ins: tuple[MeasuredBargeIn, ...] = ()
+    dials: tuple[DialledHuman, ...] = ()
 
 
 def build(result: CallerResult, facts: Sequence[AnyFact]) -> dict[str, Any]:
@@ -58,7 +67,17 @@ def build(result: CallerResult, facts: Sequence[AnyFact]) -> dict[str, Any]:
         ],
         "epochs": [fact.epoch for fact in facts if isinstance(fact, EpochChanged)],
         "latencies_ms": latencies_ms(result),
+        "transfers": transfers(result, facts),
     }
+
+
+def transfers(result: CallerResult, facts: Sequence[AnyFact]) -> list[dict[str, Any]]:
+    """Who was dialled, by name, in order: whether they had the caller, and what they heard before that."""
+    begun = [fact.to for fact in facts if isinstance(fact, TransferBegun)]
+    return [
+        {"to": to, "status": dial.status, "has_talked": dial.is_bridged, "human_heard": list(dial.heard)}
+        for to, dial in zip(begun, result.dials, strict=False)
+    ]
 
 
 def turns(facts: Sequence[AnyFact]) -> list[dict[str, Any]]:

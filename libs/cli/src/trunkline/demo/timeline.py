@@ -20,6 +20,7 @@ class Actor(StrEnum):
     AGENT = "agent"
     BARGE_IN = "barge-in"
     EPOCH = "epoch"
+    HUMAN = "human"
     TROUBLE = "trouble"
 
 
@@ -53,6 +54,15 @@ def line_of_fact(fact: AnyFact) -> Line | None:
             return Line(fact.at_ms, Actor.CALLER, "pressed a key")
         case facts.ToolCalled():
             return Line(fact.at_ms, Actor.AGENT, f"asks for the tool {fact.name}")
+        case facts.AgentChanged():
+            return Line(fact.at_ms, Actor.AGENT, f"{fact.agent} takes over from {fact.before}")
+        case facts.RuleBroken():
+            return Line(fact.at_ms, Actor.TROUBLE, f"the agent broke a rule ({fact.rule}) and is corrected")
+        case facts.TransferBegun():
+            return Line(fact.at_ms, Actor.CALL, f"the carrier dials {fact.to} for the caller")
+        case facts.TransferFailed():
+            why = fact.why.replace("_", " ")
+            return Line(fact.at_ms, Actor.TROUBLE, f"{fact.to} could not be reached ({why}): the caller is back")
         case facts.LegReattached():
             return Line(fact.at_ms, Actor.CALL, f"the carrier came back: {fact.edge_id} goes on with the call")
         case facts.CallbackWanted():
@@ -65,7 +75,7 @@ def line_of_fact(fact: AnyFact) -> Line | None:
         case facts.ConversationTrimmed():
             text = f"too long for a new session: the oldest {fact.omitted_turns} turns were left out"
             return Line(fact.at_ms, Actor.TROUBLE, text)
-        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported():
+        case facts.TurnEnded() | facts.ToolReturned() | facts.UsageReported() | facts.InstructionsApplied():
             return None
         case facts.BreakerChanged() | facts.FlagChanged():
             return None
@@ -109,6 +119,11 @@ def line_of_caller_event(event: Mapping[str, Any]) -> Line | None:
             return Line(at_ms, Actor.BARGE_IN, text)
         case "said":
             return Line(at_ms, Actor.AGENT, f"(the carrier's voice) “{event.get('text', '')}”")
+        case "human_heard":
+            return Line(at_ms, Actor.HUMAN, f"hears, before the caller is there: “{event.get('text', '')}”")
+        case "dialled":
+            how = "talks with the caller" if event.get("bridged") else f"was not reached ({event.get('status', '?')})"
+            return Line(at_ms, Actor.HUMAN, how)
         case "hang_up":
             return Line(at_ms, Actor.CALL, f"hung up by {str(event.get('by', '?')).replace('_', ' ')}")
         case "notice" if event.get("code") == _STREAM_CLOSED:

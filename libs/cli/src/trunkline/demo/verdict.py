@@ -12,6 +12,19 @@ AUDIBLE_RMS: Final = 200.0
 """Of 16-bit samples over the whole call; digital silence has none, speech on the phone thousands."""
 
 
+def problems_of_transfer(result: CallerResult, report: Mapping[str, Any], rms: Sequence[float]) -> list[str]:
+    """What is missing for a caller whom one human could not be found for, and another was."""
+    return [
+        *_of_the_caller(result),
+        *_of_the_greeting(report["turns"]),
+        *_of_the_transcripts(result, report["turns"]),
+        *_of_the_transfers(report["transfers"]),
+        *_of_the_return(report["turns"]),
+        *_of_the_epochs(report["epochs"]),
+        *_of_the_recording(rms),
+    ]
+
+
 def problems(result: CallerResult, report: Mapping[str, Any], rms: Sequence[float]) -> list[str]:
     """What is missing for a conversation. `report` is `call.json`, `rms` the loudness of caller and agent channel."""
     return [
@@ -65,6 +78,21 @@ def _of_the_barge_ins(result: CallerResult) -> list[str]:
         return [
             f"the agent was heard for {quickest:.0f} ms after the caller spoke over it (limit {SILENT_WITHIN_MS} ms)"
         ]
+    return []
+
+
+def _of_the_transfers(transfers: Sequence[Mapping[str, Any]]) -> list[str]:
+    talked = [bool(each["has_talked"]) for each in transfers]
+    if talked != [False, True]:
+        return [f"one human should be dialled in vain and one reached; of {len(talked)} {sum(talked)} talked"]
+    return [] if transfers[1]["human_heard"] else ["the human was told nothing before the caller was there"]
+
+
+def _of_the_return(turns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The agent speaks first when the caller is back: twice in a row with what it said before the transfer."""
+    speakers = [turn["speaker"] for turn in turns]
+    if ("agent", "agent") not in pairwise(speakers):
+        return ["the agent did not speak first when the caller was back"]
     return []
 
 

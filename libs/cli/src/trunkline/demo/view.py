@@ -14,6 +14,7 @@ _STYLES: Final[Mapping[Actor, str]] = {
     Actor.AGENT: "green",
     Actor.BARGE_IN: "bold magenta",
     Actor.EPOCH: "blue",
+    Actor.HUMAN: "yellow",
     Actor.TROUBLE: "bold red",
 }
 _ACTOR_WIDTH: Final = max(len(actor) for actor in Actor)

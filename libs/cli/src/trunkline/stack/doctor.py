@@ -12,12 +12,14 @@ from pydantic import ValidationError
 
 from common.errors import ConfigError
 from common.pipeline import STAGES, load_pipeline
+from common.profiles import load_profiles
 from common.settings import Prefixes, ServiceSettings, refuse_unknown
-from edge.profiles import load_profiles
 from edge.settings import PREFIX as EDGE_PREFIX
 from edge.settings import EdgeSettings
 from fallback.settings import PREFIX as FALLBACK_PREFIX
 from fallback.settings import FallbackSettings
+from orchestrator.settings import PREFIXES as ORCHESTRATOR_PREFIXES
+from orchestrator.settings import OrchestratorSettings
 from realtime_worker.settings import PREFIX as WORKER_PREFIX
 from realtime_worker.settings import RealtimeWorkerSettings
 from trunkline.stack.environment import DEFAULT_EDGE_PORT, port_of
@@ -75,6 +77,7 @@ def service_settings(values: Mapping[str, str]) -> list[Finding]:
         ("edge", EDGE_PREFIX, EdgeSettings),
         ("worker", WORKER_PREFIX, RealtimeWorkerSettings),
         ("fallback", FALLBACK_PREFIX, FallbackSettings),
+        ("orchestrator", ORCHESTRATOR_PREFIXES, OrchestratorSettings),
     )
     found: dict[str, list[str]] = {}
     for about, prefix, cls in services:
@@ -112,7 +115,7 @@ def agent_profiles(values: Mapping[str, str]) -> Finding:
     """Who answers calls."""
     directory = Path(values.get("EDGE_AGENT_PROFILES") or "agents")
     try:
-        profiles = load_profiles(directory)
+        profiles = load_profiles(directory, "EDGE_AGENT_PROFILES")
     except ConfigError as error:
         return Finding(Level.WRONG, "agents", str(error), f"correct it, or set EDGE_AGENT_PROFILES (now {directory})")
     return Finding(Level.OK, "agents", ", ".join(profiles.by_name))

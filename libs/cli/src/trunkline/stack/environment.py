@@ -16,7 +16,10 @@ DEFAULT_EDGE_PORT: Final = 8080
 DEFAULT_EDGE_OPS_PORT: Final = 9101
 DEFAULT_WORKER_OPS_PORT: Final = 9102
 DEFAULT_FALLBACK_OPS_PORT: Final = 9103
+DEFAULT_ORCHESTRATOR_OPS_PORT: Final = 9104
+DEFAULT_ORCHESTRATOR_PORT: Final = 8090
 VOICE_PATH: Final = "/twilio/voice"
+_RECORDS_KEY: Final = "ORCHESTRATOR_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class StackEnvironment:
     auth_token: str
     made_up: tuple[str, ...]
     """Names of the settings nobody gave, which were made up for this run."""
+    made_up_records_key: str | None = None
+    """The key of the orchestrator's API, if nobody gave one."""
 
     @property
     def voice_url(self) -> str:
@@ -78,7 +83,10 @@ def resolve(values: Mapping[str, str]) -> StackEnvironment:
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
     }
     missing = tuple(name for name in made_up if not values.get(name))
+    records_key = None if values.get(_RECORDS_KEY) else secrets.token_hex(16)
     filled = {**values, **_pipeline(values), **{name: made_up[name] for name in missing}}
+    if records_key is not None:
+        filled[_RECORDS_KEY] = records_key
     return StackEnvironment(
         values=filled,
         edge_port=edge_port,
@@ -86,6 +94,7 @@ def resolve(values: Mapping[str, str]) -> StackEnvironment:
         account_sid=filled["TWILIO_ACCOUNT_SID"],
         auth_token=filled["TWILIO_AUTH_TOKEN"],
         made_up=missing,
+        made_up_records_key=records_key,
     )
 
 

@@ -123,6 +123,7 @@ class Foreground:
             self._plan.names(Role.EDGE),
             self._plan.names(Role.WORKER),
             self._plan.names(Role.FALLBACK),
+            self._plan.names(Role.ORCHESTRATOR),
             [spec.name for spec in self._plan.specs],
             self._supervisor.ready,
             calls=self._calls.total(time.monotonic()),
@@ -170,6 +171,8 @@ class Foreground:
             account_sid=environment.account_sid,
             auth_token=environment.auth_token if is_made_up else None,
             uses_simulated_model=environment.uses_simulated_model,
+            records_url=self._plan.records_url,
+            records_key=environment.made_up_records_key,
             processes={spec.name: spec.probe.port for spec in self._plan.specs if isinstance(spec.probe, HttpProbe)},
             pids=self._supervisor.pids(),
         )

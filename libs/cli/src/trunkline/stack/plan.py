@@ -10,6 +10,8 @@ from trunkline.stack import key_names
 from trunkline.stack.environment import (
     DEFAULT_EDGE_OPS_PORT,
     DEFAULT_FALLBACK_OPS_PORT,
+    DEFAULT_ORCHESTRATOR_OPS_PORT,
+    DEFAULT_ORCHESTRATOR_PORT,
     DEFAULT_WORKER_OPS_PORT,
     StackEnvironment,
     port_of,
@@ -26,7 +28,11 @@ _EDGE_PREFIXES: Final = (
 )
 _WORKER_PREFIXES: Final = ("REALTIME_WORKER_", "OPENAI_")
 _FALLBACK_PREFIXES: Final = ("FALLBACK_", "OPENAI_")
-_SERVICE_PREFIXES: Final = _EDGE_PREFIXES + _WORKER_PREFIXES + _FALLBACK_PREFIXES
+_ORCHESTRATOR_PREFIXES: Final = (
+    *("ORCHESTRATOR_", "OPENAI_", "SYSTEM_PROMPT_PATH", "FAQ_", "AWS_"),
+    *("PROMPTS_TABLE_NAME", "CALL_LOGS_TABLE_NAME", "TASKS_TABLE_NAME"),
+)
+_SERVICE_PREFIXES: Final = (*_EDGE_PREFIXES, *_WORKER_PREFIXES, *_FALLBACK_PREFIXES, *_ORCHESTRATOR_PREFIXES)
 _SHARED: Final = ("NATS_URL", "LOG_LEVEL", "LOG_FORMAT")
 _SIMULATOR_KEY: Final = "sk-simulated-only-on-this-machine"
 
@@ -38,6 +44,7 @@ class Size:
     edges: int
     workers: int
     fallbacks: int = 1
+    orchestrators: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Plan:
 
     specs: tuple[ProcessSpec, ...]
     nats_url: str
+    records_url: str = ""
+    """Where the first orchestrator shows records; empty: there is none."""
 
     def names(self, role: Role) -> tuple[str, ...]:
         """The processes of one role."""
@@ -71,10 +80,19 @@ def make(environment: StackEnvironment, size: Size, directory: Path, model_scrip
     worker_ops = ops_ports(worker_base, size.workers, (*taken, *edge_ops))
     fallback_base = port_of(values, "FALLBACK_OPS_PORT", DEFAULT_FALLBACK_OPS_PORT)
     fallback_ops = ops_ports(fallback_base, size.fallbacks, (*taken, *edge_ops, *worker_ops))
+    orchestrator_base = port_of(values, "ORCHESTRATOR_OPS_PORT", DEFAULT_ORCHESTRATOR_OPS_PORT)
+    taken = [*taken, *edge_ops, *worker_ops, *fallback_ops]
+    orchestrator_ops = ops_ports(orchestrator_base, size.orchestrators, taken)
+    api_base = port_of(values, "ORCHESTRATOR_PORT", DEFAULT_ORCHESTRATOR_PORT)
+    api_ports = ops_ports(api_base, size.orchestrators, (*taken, *orchestrator_ops))
     workers = [_worker(index, port, values) for index, port in enumerate(worker_ops, 1)]
     edges = [_edge(index, port, values) for index, port in enumerate(edge_ops, 1)]
     fallbacks = [_fallback(index, port, values) for index, port in enumerate(fallback_ops, 1)]
-    return Plan((*infrastructure, *workers, *edges, *fallbacks), values["NATS_URL"])
+    ports = zip(orchestrator_ops, api_ports, strict=True)
+    orchestrators = [_orchestrator(index, ops, api, values) for index, (ops, api) in enumerate(ports, 1)]
+    records_url = f"http://127.0.0.1:{api_ports[0]}" if api_ports else ""
+    specs = (*infrastructure, *workers, *edges, *fallbacks, *orchestrators)
+    return Plan(specs, values["NATS_URL"], records_url)
 
 
 def _nats(port: int, directory: Path, values: Mapping[str, str]) -> ProcessSpec:
@@ -95,6 +113,18 @@ def _fallback(index: int, ops_port: int, values: Mapping[str, str]) -> ProcessSp
     }
     command = (sys.executable, "-m", "fallback")
     return ProcessSpec(f"fallback-{index}", Role.FALLBACK, command, environment, HttpProbe(ops_port))
+
+
+def _orchestrator(index: int, ops_port: int, api_port: int, values: Mapping[str, str]) -> ProcessSpec:
+    profiles = values.get("EDGE_AGENT_PROFILES")
+    environment = {
+        **({"ORCHESTRATOR_AGENT_PROFILES": profiles} if profiles else {}),
+        **_own(values, _ORCHESTRATOR_PREFIXES),
+        "ORCHESTRATOR_OPS_PORT": str(ops_port),
+        "ORCHESTRATOR_PORT": str(api_port),
+    }
+    command = (sys.executable, "-m", "orchestrator")
+    return ProcessSpec(f"orchestrator-{index}", Role.ORCHESTRATOR, command, environment, HttpProbe(ops_port))
 
 
 def _prompts_beside_profiles(values: Mapping[str, str]) -> dict[str, str]:

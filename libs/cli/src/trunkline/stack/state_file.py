@@ -25,6 +25,10 @@ class StackState(BaseModel):
     auth_token: str | None = None
     """None: the operator's own; commands read `TWILIO_AUTH_TOKEN` as the stack did."""
     uses_simulated_model: bool
+    records_url: str = ""
+    """The orchestrator's API; empty: there is none."""
+    records_key: str | None = None
+    """None: the operator's own; commands read `ORCHESTRATOR_API_KEY` as the stack did."""
     processes: dict[str, int]
     """Ops port by process name, of the services that have one."""
     pids: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""How the stack does, in four numbers: edges ready, workers ready, fallback replicas ready, calls."""
+"""How the stack does, in five numbers: how many of each service are ready, and calls."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -39,6 +39,8 @@ class Status:
     workers: int
     fallbacks_ready: int
     fallbacks: int
+    orchestrators_ready: int
+    orchestrators: int
     calls: int
     waiting_for: tuple[str, ...] = ()
     """Processes that are not ready."""
@@ -50,6 +52,7 @@ class Status:
         edges: Collection[str],
         workers: Collection[str],
         fallbacks: Collection[str],
+        orchestrators: Collection[str],
         everything: Collection[str],
         ready: Collection[str],
         *,
@@ -64,6 +67,8 @@ class Status:
             workers=len(workers),
             fallbacks_ready=sum(name in ready for name in fallbacks),
             fallbacks=len(fallbacks),
+            orchestrators_ready=sum(name in ready for name in orchestrators),
+            orchestrators=len(orchestrators),
             calls=calls,
             waiting_for=() if is_draining else tuple(name for name in everything if name not in ready),
             is_draining=is_draining,
@@ -76,6 +81,7 @@ class Status:
             f"edges {self.edges_ready}/{self.edges} ready",
             f"workers {self.workers_ready}/{self.workers} ready",
             f"fallbacks {self.fallbacks_ready}/{self.fallbacks} ready",
+            f"orchestrators {self.orchestrators_ready}/{self.orchestrators} ready",
             f"{calls} active",
         ]
         if self.is_draining:

@@ -27,13 +27,20 @@ class Role(StrEnum):
     WORKER = "worker"
     EDGE = "edge"
     FALLBACK = "fallback"
+    ORCHESTRATOR = "orchestrator"
 
 
 _START_ORDER: Final[tuple[frozenset[Role], ...]] = (
     frozenset({Role.INFRASTRUCTURE}),
-    frozenset({Role.WORKER, Role.EDGE, Role.FALLBACK}),
+    frozenset({Role.WORKER, Role.EDGE, Role.FALLBACK, Role.ORCHESTRATOR}),
 )
-_STOP_ORDER: Final[tuple[Role, ...]] = (Role.EDGE, Role.WORKER, Role.FALLBACK, Role.INFRASTRUCTURE)
+_STOP_ORDER: Final[tuple[Role, ...]] = (
+    Role.EDGE,
+    Role.WORKER,
+    Role.FALLBACK,
+    Role.ORCHESTRATOR,
+    Role.INFRASTRUCTURE,
+)
 
 
 # --- what happened ----------------------------------------------------------------------------------------------------
