@@ -9,7 +9,8 @@ from typing import Any
 
 def describe() -> str:
     """Every task that has not ended, with the awaits that lead to what it waits for."""
-    tasks = [each for each in gc.get_objects() if isinstance(each, asyncio.Task) and not each.done()]
+    # By `type`: `isinstance` asks the object itself, and a weak proxy of something that is gone answers with an error.
+    tasks = [each for each in gc.get_objects() if issubclass(type(each), asyncio.Task) and not each.done()]
     return "\n".join("\n    ".join((_title(task), *_awaits(task.get_coro()))) for task in tasks)
 
 

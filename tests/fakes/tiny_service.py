@@ -6,6 +6,7 @@ In `tests`: `python -m fakes.tiny_service`. As a script it would find `fakes/nat
 import asyncio
 import os
 import sys
+import threading
 from types import ModuleType
 from typing import Literal
 
@@ -27,6 +28,7 @@ class TinySettings(ServiceSettings):
     tiny_start: Literal["at_once", "never", "refuse", "crash"] = Field("at_once", description="How it starts")
     tiny_drain: Literal["at_once", "never"] = Field("at_once", description="How it drains")
 
+    tiny_threads: int = Field(0, description="So many threads run beside the loop: signals may reach them")
     tiny_lingers: bool = Field(False, description="The interpreter takes until the end of its input to go")
 
     @property
@@ -61,6 +63,8 @@ class Tiny:
                 raise RuntimeError("a bug")
             case "at_once":
                 self._missing = None
+        for _ in range(self._settings.tiny_threads):
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
 
     async def drain(self) -> None:
         """As `tiny_drain` says."""

@@ -45,6 +45,11 @@ class Process:
         """Send a signal."""
         self._process.send_signal(number)
 
+    @property
+    def is_running(self) -> bool:
+        """False once it has ended."""
+        return self._process.poll() is None
+
     def end(self) -> int:
         """Wait for its end, reading the rest of its log; the exit code."""
         assert self._process.stdin is not None
@@ -133,6 +138,16 @@ def test_a_signal_in_the_last_moments_does_not_turn_a_clean_end_into_a_failure(n
         process.send(signal.SIGTERM)
         process.until("tiny lingers")
         process.send(number)
+        assert process.end() == 0
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_signals_all_the_way_to_the_end_do_not_turn_a_clean_end_into_a_failure(attempt: int) -> None:
+    """A signal may be given to any thread: blocking it in the one that changes its handler is not enough."""
+    with tiny(tiny_threads="20") as process:
+        process.until("ready")
+        while process.is_running:
+            process.send(signal.SIGTERM)
         assert process.end() == 0
 
 

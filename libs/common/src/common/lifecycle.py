@@ -1,6 +1,7 @@
 """One runner for every service: start, ready, drain, stop; and what each signal means."""
 
 import asyncio
+import ctypes
 import gc
 import signal
 import sys
@@ -97,21 +98,25 @@ class _Signals:
     _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
+        """Not `add_signal_handler`: taking that away again puts the default action back, and be it for a moment."""
         self._arrived = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in self._NUMBERS:
-            asyncio.get_running_loop().add_signal_handler(number, self._arrived.set)
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._arrived.set))
 
     def ignore(self) -> None:
         """From now on a signal changes nothing.
 
         An interpreter that ends puts the default action back, unless a signal is ignored: one in its last moments would
-        turn a clean end into exit code -15. Blocked meanwhile, since the default action is back between the two calls.
+        turn a clean end into exit code -15. The system is told first, by itself: Python would find a signal that came
+        just before without a handler, and print a traceback.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._NUMBERS)
+        tell_system = ctypes.CDLL(None).signal
+        tell_system.argtypes, tell_system.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
         for number in self._NUMBERS:
-            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, lambda *_: None)
+            tell_system(number, signal.SIG_IGN)
             signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._NUMBERS)
 
     async def wait(self) -> None:
         """Return at the next signal."""

@@ -40,11 +40,6 @@ class Router:
                 base_url=settings.openai_base_url, api_key=key.get_secret_value(), max_retries=0, timeout=timeout
             )
 
-    @property
-    def can_route(self) -> bool:
-        """False without a key: then only the rules of profiles change agents."""
-        return self._client is not None
-
     async def choose(self, call: FollowedCall, profile: AgentProfile) -> str | None:
         """Who should have the caller, in the model's opinion."""
         if self._client is None:

@@ -3,15 +3,12 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from common.agents import ToolGrant
 from common.messages.instructions import Instructions
 from common.profile import AgentProfile
 from talker.port import CommandName, Instruct
-
-UPDATES: Final = frozenset({"configure", "instruct", "check"})
-"""The commands a session confirms with one and the same event, which does not say what it confirms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the orchestrator knows of a call it follows: folded from facts, kept as JSON in the graph's checkpoint."""
 
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
 from common.agents import FRONT
 from common.messages.facts import (
@@ -207,8 +207,3 @@ def _shortened(text: str) -> str:
 def newest_of(call: FollowedCall, kinds: frozenset[str]) -> Due | None:
     """The newest of what is due, of some kinds: older ones are answered with it."""
     return next((each for each in reversed(call["due"]) if each["kind"] in kinds), None)
-
-
-def as_json(call: FollowedCall) -> dict[str, Any]:
-    """For graphs of users: a plain object."""
-    return dict(call)

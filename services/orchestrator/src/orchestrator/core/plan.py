@@ -1,7 +1,7 @@
 """What a decision comes to: the next revision of the agent's instructions, if anything is different from before."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, NotRequired, TypedDict
+from typing import Final, Literal, TypedDict
 
 from orchestrator.core.followed_call import FollowedCall
 
@@ -36,7 +36,6 @@ class Update(TypedDict):
     answers: str
     broken: list[str]
     """Rules it corrects."""
-    note: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,11 +112,6 @@ class ToolRuns:
             row = await self._row(connection, key)
         return None if row is None else _stored(row)
 
-    async def of_call(self, call_id: str) -> tuple[PastRun, ...]:
-        """The requests of a call, oldest first."""
-        async with self._database.transaction() as connection:
-            return await self._others(connection, RunKey(call_id, ""))
-
     async def end(self, key: RunKey, owner: str, state: RunState, ending: Ending) -> bool:
         """Write how it ended. False if it is `owner`'s no longer: what the table says counts."""
         values: dict[str, Any] = {"output": ending.output, "is_error": ending.is_error, "order": ending.order}
