@@ -139,3 +139,19 @@ async def run(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Command:
     async with trunkline(*arguments, cwd=cwd, env=env) as command:
         await command.ended()
     return command
+
+
+@contextlib.asynccontextmanager
+async def model_at(port: int, script: Path | None = None) -> AsyncIterator[None]:
+    """A peer that speaks OpenAI's protocols, as an operator may have one."""
+    given = ("--script", str(script)) if script is not None else ()
+    model = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "simulators.openai", "--port", str(port), *given), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert model.stdout is not None
+        assert b"listening" in await model.stdout.readline()
+        yield
+    finally:
+        model.terminate()
+        await model.communicate()

@@ -1,16 +1,12 @@
 """`trunkline up`: the whole stack as processes, supervised, called, drained."""
 
-import asyncio
-import contextlib
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 
-from e2e.command import Command, environment, trunkline
+from e2e.command import Command, environment, model_at, trunkline
 from fakes.nats import free_port
 
 SHORT_CALL = """
@@ -98,21 +94,6 @@ async def test_the_first_ctrl_c_waits_for_calls_and_the_second_does_not(tmp_path
             stack.process.send_signal(signal.SIGINT)
             assert await stack.ended(5.0) == 0
             assert gone(children)
-
-
-@contextlib.asynccontextmanager
-async def model_at(port: int) -> AsyncIterator[None]:
-    """A peer that speaks the Realtime protocol, as an operator may have one."""
-    model = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "simulators.openai", "--port", str(port)), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert model.stdout is not None
-        assert b"listening" in await model.stdout.readline()
-        yield
-    finally:
-        model.terminate()
-        await model.communicate()
 
 
 async def test_with_the_operators_own_peers_nothing_is_made_up(tmp_path: Path, nats_url: str) -> None:

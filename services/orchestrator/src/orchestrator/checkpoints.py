@@ -1,11 +1,13 @@
 """Where graphs' states are kept: SQLite beside the records, or the cluster's PostgreSQL; fenced by the lease."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import aiosqlite
+import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -120,5 +122,9 @@ class NotOurs(StorageUnavailable):
 
 
 async def _within(work: Awaitable[T]) -> T:
-    async with asyncio.timeout(_WITHIN_S):
-        return await work
+    """Raises `StorageUnavailable` for whatever either database's driver raises."""
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            return await work
+    except (psycopg.Error, sqlite3.Error, OSError, TimeoutError) as error:
+        raise StorageUnavailable(f"the place of checkpoints: {type(error).__name__}") from error

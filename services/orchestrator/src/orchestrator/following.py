@@ -123,10 +123,7 @@ class Following:
         if self._saver is None:
             raise StorageUnavailable("the place of checkpoints is not open")
         for call_id in call_ids:
-            try:
-                await self._saver.adelete_thread(call_id)
-            except Exception as error:  # of either database's driver
-                raise StorageUnavailable(f"checkpoints: {type(error).__name__}") from error
+            await self._saver.adelete_thread(call_id)
             await self._store.forget(call_id)
 
     # --- partitions ---------------------------------------------------------------------------------------------------

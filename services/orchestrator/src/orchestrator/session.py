@@ -24,6 +24,7 @@ log = logs.get("session")
 
 _REPEAT_AFTER_S: Final = 3.0
 _REPEATS: Final = 5
+_TRIES_AT_A_BUG: Final = 3
 IDLE_S: Final = 900.0
 """A call of which nothing is heard for so long is forgotten here; its checkpoint is not."""
 
@@ -82,17 +83,21 @@ class CallSession:
             self._done(self._waiting.popleft()[0])
 
     async def _patiently(self, step: Callable[[], Awaitable[GraphState]]) -> GraphState:
-        """A database or a bus that is away is waited for; the facts wait in the meantime."""
-        waits = backoff.delays(0.25, 5.0)
+        """A database or a bus that is away is waited for; the facts wait in the meantime.
+
+        What fails by our own mistake fails again: after a few tries the call is given up, so that others are not held.
+        """
+        waits, tries_left = backoff.delays(0.25, 5.0), _TRIES_AT_A_BUG
         while True:
             try:
                 return await step()
             except (TrunklineError, OSError, TimeoutError) as error:
                 why = type(error).__name__
             except Exception as error:
+                tries_left, why = tries_left - 1, type(error).__name__
                 metrics.GRAPH_FAILURES.labels("bug").inc()
-                log.exception("a call's graph failed", extra=logs.fields(call=self.call_id))
-                why = type(error).__name__
+                if not tries_left:
+                    raise
             log.warning("a call cannot be followed now", extra=logs.fields(call=self.call_id, error=why))
             await asyncio.sleep(next(waits))
 
