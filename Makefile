@@ -43,7 +43,8 @@ ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@$(BIN)/pytest tests/unit tests/contract tests/integration -n 3 --dist loadfile $(addprefix --ignore ,$(ALONE))
-	@$(BIN)/pytest $(ALONE) tests/e2e tests/chaos
+	@$(BIN)/pytest tests/e2e -n 2 --dist loadfile
+	@$(BIN)/pytest $(ALONE) tests/chaos
 endif
 
 check: setup ## Lint, types, formatting, locks
