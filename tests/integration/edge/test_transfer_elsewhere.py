@@ -41,6 +41,7 @@ async def test_another_edge_dials_whispers_and_brings_the_news_to_the_calls_edge
         assert (await ended(pair.at_other, stream.call_sid, "completed")).verbs == ["Hangup"]
         assert (await pair.only_record(stream.call_sid))["end_reason"] == EndReason.TRANSFERRED
         assert (await talker.released()).epoch == 1
+        await pair.facts.wait_for(stream.call_sid, "call_ended")
         assert pair.facts.types(stream.call_sid).count("call_ended") == 1
         for edge in (pair.one, pair.other):
             assert SUMMARY not in edge.log()

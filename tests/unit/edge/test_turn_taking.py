@@ -1,5 +1,9 @@
 """Whose move it is, by the facts of a call."""
 
+from typing import Any
+
+from common.messages.facts import AnyFact, DigitsPressed, TurnEnded, TurnStarted
+from edge.core.clock import LegClock
 from edge.core.turn_taking import TurnTaking
 
 
@@ -55,3 +59,21 @@ def test_who_speaks_over_a_turn_that_broke_off_does_not_await_its_rest() -> None
     turns.caller_ended(6.0)
     turns.agent_broke_off(7.0)
     assert turns.awaited_since == 6.0
+
+
+def test_whose_move_it_is_follows_from_the_facts_of_turns_and_from_no_others() -> None:
+    turns, clock = TurnTaking(), LegClock()
+    clock.feed(3_000, now=10.0)
+    about: dict[str, Any] = {"call_id": "CA1", "epoch": 1, "at_ms": 2_000}
+
+    def follow(fact: AnyFact) -> bool:
+        return turns.follow(fact, clock, now=10.0)
+
+    assert follow(TurnStarted(**about, speaker="caller", item_id="item_1"))
+    assert not turns.is_free
+    assert follow(TurnEnded(**about, item_id="item_1", end_ms=2_000))
+    assert turns.awaited_since == 9.0
+    assert not follow(DigitsPressed(**about, digits="1"))
+    assert turns.awaited_since == 9.0
+    assert follow(TurnStarted(**about, speaker="agent", item_id="item_2"))
+    assert turns.is_free

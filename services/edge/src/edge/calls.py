@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias, assert_never
@@ -192,7 +193,9 @@ class Calls:
     def _replay_caller(self, talker_id: str, for_s: float) -> bytes:
         """A talker was away from the bus, and no one here need have noticed."""
         for session in self:
-            session.replay_caller(talker_id, for_s)
+            if session.talks(talker_id):
+                session.audio.missed(time.monotonic(), for_s)
+                session.audio.catch_up()
         return b""  # a receipt: it need not ask again
 
     def on_transfer_news(self, news: TransferNews) -> bool:
@@ -262,13 +265,16 @@ class Calls:
     def talker_unreached(self, talker_id: str) -> None:
         """Audio for this talker found nobody, which may be the bus' fault."""
         for session in self:
-            if session.on_talker_unreached(talker_id):
+            if session.talks(talker_id):
+                session.audio.missed(time.monotonic())
                 self._behind.add(session)
 
     def talker_alive(self, talker_id: str) -> None:
-        """A sign of life of a talker."""
+        """A sign of life of a talker: what could not reach it is sent again."""
         for session in tuple(self._behind):
-            if session.on_talker_alive(talker_id):
+            if session.talks(talker_id):
+                session.audio.catch_up()
+            if session.audio.is_complete:
                 self._behind.discard(session)
 
     def talkers_missed(self) -> None:

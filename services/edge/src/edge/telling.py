@@ -8,6 +8,7 @@ from common.messages.facts import (
     AgentSaid,
     CallEnded,
     CallStarted,
+    DigitsPressed,
     EpochChanged,
     LegReattached,
     LevelCause,
@@ -17,7 +18,7 @@ from common.messages.facts import (
 )
 from edge.call import Caller
 from edge.conversation import CallMemory, failed_id
-from edge.core.arbitration import CutOver
+from edge.core.arbitration import CutOver, Talker
 
 Unreached: TypeAlias = Literal["busy", "no_answer", "failed", "canceled"]
 """Why a human was not reached."""
@@ -60,6 +61,11 @@ def changed_talker(call_id: str, cut: CutOver, at_ms: int) -> EpochChanged:
         realtime_session_id=cut.realtime_session_id,
         ready_after_ms=round(cut.waited_s * 1000),
     )
+
+
+def pressed(call_id: str, talker: Talker | None, digit: str, at_ms: int) -> DigitsPressed:
+    """The caller pressed a key. `talker`: who talks then, if anybody does."""
+    return DigitsPressed(call_id=call_id, epoch=talker.epoch if talker else 0, at_ms=at_ms, digits=digit)
 
 
 def left_alone(call_id: str, epoch: int, before: int, at_ms: int) -> ServiceLevelChanged:

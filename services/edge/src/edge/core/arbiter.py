@@ -19,6 +19,7 @@ from typing import Final, assert_never
 from common.fsm import Machine
 from common.messages.commands import EndReason
 from common.messages.offers import PLANNED, HandoverReason
+from common.subjects import Pool
 from edge.core.arbitration import (
     AdoptionAccepted,
     AgentSpoke,
@@ -105,6 +106,11 @@ class Arbiter:
     def last_epoch(self) -> int:
         """The highest epoch given out so far; whoever carries the call next goes on above it."""
         return self._epoch
+
+    @property
+    def home(self) -> Pool:
+        """The pool the call belongs to."""
+        return self._steering.home
 
     @property
     def reason(self) -> HandoverReason:

@@ -1,5 +1,8 @@
 """Whose move it is on the line, as far as the edge learns it from facts."""
 
+from common.messages.facts import AnyFact, TurnEnded, TurnStarted
+from edge.core.clock import LegClock
+
 
 class TurnTaking:
     """Fed with the beginnings and ends of turns; times are monotonic seconds."""
@@ -17,6 +20,19 @@ class TurnTaking:
     def awaited_since(self) -> float | None:
         """Since when the caller waits for an answer, if so."""
         return self._awaited_since
+
+    def follow(self, fact: AnyFact, clock: LegClock, now: float) -> bool:
+        """Take a fact of the call. True if it says whose move it is now."""
+        match fact:
+            case TurnStarted(speaker="caller"):
+                self.caller_began()
+            case TurnEnded(end_ms=end_ms):
+                self.caller_ended(clock.moment(end_ms, now))
+            case TurnStarted(speaker="agent"):
+                self.agent_began()
+            case _:
+                return False
+        return True
 
     def caller_began(self) -> None:
         """The caller speaks."""
