@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -61,8 +62,8 @@ MODEL = r"""
 defaults: {first_audio_ms: 350, speed: 5.0, delta_ms: 200}
 transcription: {delay_ms: 250}
 replies:
-  # The router is asked by chat, with the transcript as JSON: its last turn counts.
-  - when: {instructions: You direct a phone, caller_said: 'amiable himself(?!.*"caller")'}
+  # The router is asked by chat, with the transcript as JSON.
+  - when: {instructions: You direct a phone, caller_said: amiable himself}
     tool_call: {name: choose_agent, arguments: {to: billing}}
   - when: {instructions: You direct a phone}
     tool_call: {name: choose_agent, arguments: {to: front}}
@@ -78,7 +79,7 @@ replies:
   - when: default
     voice: agent-i-see
 """
-AWAY_MS = 30_000 if os.environ.get("CHAOS_ALL") else 3_000
+AWAY_S = 30.0 if os.environ.get("CHAOS_ALL") else 3.0
 """How long nobody follows the call, beside what it takes to start."""
 GREETING = "Hello, this is the reading room support desk. How can I help you today?"
 I_SEE = "I see. Thank you for telling me."
@@ -139,6 +140,11 @@ async def stack(cwd: Path, *sizes: str) -> AsyncIterator[Stack]:
         assert "Traceback" not in up.errors
 
 
+async def agent_says(call: Command, words: str) -> None:
+    """Wait until the agent has said something with these words in it, as the caller heard it."""
+    await call.until(lambda event: event.get("actor") == "agent" and words in event["text"], within_s=120.0)
+
+
 def turns(call: Command) -> list[tuple[str, str]]:
     (report,) = call.named("report")
     return [(turn["speaker"], turn["text"]) for turn in report["turns"]]
@@ -173,16 +179,14 @@ async def test_a_billing_question_gives_the_call_to_the_billing_agent_before_its
 
 async def test_a_tool_runs_once_though_its_worker_dies_and_the_next_one_uses_the_result(tmp_path: Path) -> None:
     async with stack(tmp_path, "--workers", "2") as running:
-        async with running.call(BEGIN + ask("caller-3") + END) as call:
+        async with running.call(f"{BEGIN}\n  - say: caller-3\n  - pause_ms: 120000{END}") as call:
             await until(lambda: running.runs, within_s=60)
             os.kill(await _talking(running), signal.SIGKILL)
             await running.up.until_event("restarting", code=-signal.SIGKILL)
             (tmp_path / "go").touch()
-            assert await call.ended(90.0) == 0, call.errors
+            await agent_says(call, "nine")
+            assert any(event["text"].startswith("2 (talker lost)") for event in call.named("timeline"))
         assert running.runs == ["Emma"], "once, whoever asked"
-        assert "nine" in turns(call)[-1][1], "the answer to the tool's result"
-        (report,) = call.named("report")
-        assert len(report["epochs"]) == 2
 
 
 async def _talking(running: Stack) -> int:
@@ -198,19 +202,19 @@ async def test_an_orchestrator_that_is_killed_is_missed_by_no_caller_and_steers_
     tmp_path: Path,
 ) -> None:
     async with stack(tmp_path, "--orchestrators", "0") as running:
-        steps = BEGIN + ask("caller-5") + f"\n  - pause_ms: {AWAY_MS}" + ask("caller-2") + ask("caller-2") + END
+        steps = BEGIN + ask("caller-5") + ask("caller-2") * 12 + END
         async with running.orchestrator("first") as killed, running.call(steps) as call:
-            await call.until_event("timeline", actor="agent", text=f"“{GREETING}”")
+            await agent_says(call, GREETING)
             await killed.kill()
-            await call.until_event("timeline", actor="agent", text=f"“{I_SEE}”")
+            await agent_says(call, I_SEE)
             began = time.monotonic()
-            while time.monotonic() < began + AWAY_MS / 1000:
+            while time.monotonic() < began + AWAY_S:
                 assert call.process.returncode is None
                 await asyncio.sleep(0.1)
+            assert not any("nine" in event["text"] for event in call.named("timeline"))
             async with running.orchestrator("second"):
-                assert await call.ended(120.0) == 0, call.errors
-        assert [speaker for speaker, _ in turns(call)] == ["agent", *("caller", "agent") * 3]
-        assert "nine" in turns(call)[-1][1], "it was steered by what had been said while nobody followed"
-        (report,) = call.named("report")
-        assert max(report["latencies_ms"]["response"]) < 5_000
-        assert report["epochs"] == [1]
+                await agent_says(call, "nine")  # what had been said while nobody followed has its effect
+        said = " ".join(event["text"] for event in call.named("timeline"))
+        waits = [int(ms) for ms in re.findall(r"answers (\d+) ms after", said)]
+        assert max(waits) < 5_000
+        assert "talker lost" not in said
