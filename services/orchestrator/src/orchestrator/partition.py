@@ -53,15 +53,20 @@ class Partition:
         return session
 
     async def _carry(self, session: CallSession) -> None:
-        """Supervise one call: whatever goes wrong in it stays in it."""
+        """Supervise one call: whatever goes wrong in it stays in it.
+
+        Only a call that is over, or that cannot be followed, is done with. One that is cancelled is another replica's
+        now, and what waits in it must stay behind the cursor.
+        """
         try:
             await session.run()
         except Exception:
             log.exception("a call is not followed any more", extra=logs.fields(call=session.call_id))
+            session.abandon()
         else:
             self._note(session.call_id, True)
-        finally:
             session.abandon()
+        finally:
             metrics.CALLS_FOLLOWED.dec()
             del self._sessions[session.call_id], self._tasks[session.call_id]
 
