@@ -16,6 +16,7 @@ from common.agents import FRONT, ToolGrant
 from common.bus import topology
 from common.bus.connection import Bus
 from common.bus.facts import FactWriter
+from common.errors import RemoteProtocolError
 from common.messages.base import decode_as
 from common.messages.facts import AnyFact, Fact, InstructionsApplied
 from common.messages.instructions import Instructions
@@ -75,7 +76,10 @@ class Listener:
             self.writer.write(fact)
 
     async def _on_revision(self, message: Msg) -> None:
-        revision = Instructions.decode(message.data)
+        try:
+            revision = Instructions.decode(message.data)
+        except RemoteProtocolError:
+            return
         known = {(each.call_id, each.revision) for each in self.revisions}
         if (revision.call_id, revision.revision) not in known:
             self.revisions.append(revision)

@@ -218,3 +218,17 @@ async def test_an_ended_call_is_let_go_and_what_is_malformed_is_counted(
         assert counted("bus_rejects", kind="malformed") >= before + 2
         heard.write(*of("CA3", started()))
         await heard.told("CA3", FRONT)
+
+
+async def test_a_revision_in_the_stream_that_cannot_be_read_holds_no_call(
+    nats_url: str, openai: Simulator, heard: Listener, database_url: str
+) -> None:
+    async with replica(nats_url, database_url, openai.base_url):
+        heard.write(*of("CA1", started()))
+        await heard.told("CA1", FRONT)
+    before = counted("bus_rejects", kind="malformed")
+    await heard.bus.jetstream.publish("trunk.v1.instructions.CA1", b'{"revision":')
+    async with replica(nats_url, database_url, openai.base_url, "orchestrator-2"):
+        heard.write(*of("CA1", said(1, "My invoice.")))
+        await heard.told("CA1", "billing")
+    assert counted("bus_rejects", kind="malformed") > before

@@ -7,11 +7,11 @@ from typing import Final
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
 
 from common import metrics, subjects
 from common.bus.connection import Bus
-from common.errors import RemoteProtocolError
+from common.bus.newest_instructions import instructions_of, newest_instructions
+from common.errors import RemoteProtocolError, UpstreamUnavailable
 from common.messages.instructions import Instructions
 
 _READ_WITHIN_S: Final = 2.0
@@ -56,34 +56,25 @@ class Steering:
             await asyncio.sleep(_READ_AGAIN_S)
 
     async def _read(self) -> bool:
-        if not self._bus.is_connected:
-            return False
-        subject = subjects.instructions(self._call_id)
         try:
-            async with asyncio.timeout(_READ_WITHIN_S):
-                found = await self._bus.jetstream.get_last_msg(subjects.INSTRUCTIONS_STREAM, subject)
-            told = self._decoded(found.data or b"")
-        except (NotFoundError, RemoteProtocolError):
+            told = await newest_instructions(self._bus, self._call_id, _READ_WITHIN_S)
+        except RemoteProtocolError:
+            metrics.INSTRUCTION_REVISIONS.labels("malformed").inc()
             return True
-        except (NatsError, TimeoutError, OSError):
+        except UpstreamUnavailable:
             return False
-        if told.revision > self._heard:
+        if told is not None and told.revision > self._heard:
             self._pass_on(told)
         return True
 
     def _on_message(self, message: Msg) -> None:
-        self._pass_on(self._decoded(message.data))
+        try:
+            told = instructions_of(self._call_id, message.data)
+        except RemoteProtocolError:
+            metrics.INSTRUCTION_REVISIONS.labels("malformed").inc()
+            raise
+        self._pass_on(told)
 
     def _pass_on(self, told: Instructions) -> None:
         self._heard = max(self._heard, told.revision)
         self._take(told)
-
-    def _decoded(self, data: bytes) -> Instructions:
-        try:
-            told = Instructions.decode(data)
-            if told.call_id != self._call_id:
-                raise RemoteProtocolError("malformed message: instructions of another call")
-        except RemoteProtocolError:
-            metrics.INSTRUCTION_REVISIONS.labels("malformed").inc()
-            raise
-        return told

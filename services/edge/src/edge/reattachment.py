@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
 
 from common import backoff, metrics, subjects
 from common.bus.connection import Bus
 from common.bus.history import facts_of
+from common.bus.newest_instructions import newest_instructions
 from common.ending import end_tasks
-from common.errors import RemoteProtocolError, TrunklineError
+from common.errors import RemoteProtocolError, TrunklineError, UpstreamUnavailable
 from common.messages.commands import LegState, TalksTo, WhoCarries, WhoTalks
-from common.messages.instructions import Instructions
 from edge.call import Before, Surroundings
 from edge.calls import Calls
 from edge.conversation import CallMemory
@@ -188,14 +186,12 @@ class Reattachment:
 
 async def _instruct(bus: Bus, call_id: str, memory: CallMemory, within_s: float) -> bool:
     """Read the newest revision of the agent's instructions, if there is any. False if JetStream is away."""
-    if not bus.is_connected:
-        return False
     try:
-        async with asyncio.timeout(within_s):
-            found = await bus.jetstream.get_last_msg(subjects.INSTRUCTIONS_STREAM, subjects.instructions(call_id))
-        memory.instruct(Instructions.decode(found.data or b""))
-    except (NotFoundError, RemoteProtocolError):
+        found = await newest_instructions(bus, call_id, within_s)
+    except RemoteProtocolError:
         return True
-    except (NatsError, TimeoutError, OSError):
+    except UpstreamUnavailable:
         return False
+    if found is not None:
+        memory.instruct(found)
     return True

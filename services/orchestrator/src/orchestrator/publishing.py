@@ -4,11 +4,11 @@ import asyncio
 from typing import Final
 
 from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
 
 from common import backoff, logs, metrics, subjects
 from common.bus.connection import Bus
-from common.errors import UpstreamUnavailable
+from common.bus.newest_instructions import newest_instructions
+from common.errors import RemoteProtocolError
 from common.messages.instructions import Instructions
 
 log = logs.get("publishing")
@@ -43,17 +43,13 @@ class Publisher:
         await self._bus.publish(subjects.instructions(revision.call_id), revision.encode(), headers=_once(revision))
 
     async def newest(self, call_id: str) -> int:
-        """The newest revision the stream has of a call; 0: none. Raises `UpstreamUnavailable`."""
+        """The newest revision the stream has of a call; 0: none that can be read. Raises `UpstreamUnavailable`."""
         try:
-            async with asyncio.timeout(_WITHIN_S):
-                found = await self._bus.jetstream.get_last_msg(
-                    subjects.INSTRUCTIONS_STREAM, subjects.instructions(call_id)
-                )
-        except NotFoundError:
+            found = await newest_instructions(self._bus, call_id, _WITHIN_S)
+        except RemoteProtocolError:
+            metrics.BUS_REJECTS.labels("malformed").inc()
             return 0
-        except (NatsError, OSError, TimeoutError) as error:
-            raise UpstreamUnavailable(f"the stream of instructions: {type(error).__name__}") from error
-        return Instructions.decode(found.data or b"").revision
+        return 0 if found is None else found.revision
 
 
 def _once(revision: Instructions) -> dict[str, str]:
