@@ -232,6 +232,6 @@ async def test_a_profile_that_grants_what_is_not_there_stops_the_start(
 
 async def test_every_tool_of_the_pack_is_granted_and_described(runner: part.ToolRunner) -> None:
     names = tuple(grant.name for grant in EVERYTHING.tools)
-    grants = runner.grants(names, EVERYTHING)
+    grants = runner.registry.grants(names, EVERYTHING)
     assert tuple(grant.name for grant in grants) == names
     assert all(grant.is_described for grant in grants)

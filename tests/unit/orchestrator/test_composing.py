@@ -1,7 +1,7 @@
 """Instructions put together: the base first and unchanged, a revision only for what is new."""
 
 from common.agents import FRONT
-from orchestrator.core.composing import GUARD, compose, correction, tools_of
+from orchestrator.core.composing import GUARD, compose, correction
 from orchestrator.core.output_rules import Breach
 from orchestrator.core.plan import Decision, next_update, nothing_said
 from unit.orchestrator.following import PROFILE
@@ -34,9 +34,9 @@ def test_instructions_always_fit_a_message_and_lose_none_of_what_makes_them_safe
 
 
 def test_tools_keep_the_profiles_order() -> None:
-    assert tools_of(PROFILE, FRONT) == ("list_tasks",)
-    assert tools_of(PROFILE, "billing") == ("get_invoice",)
-    assert tools_of(PROFILE, "gone") == ("list_tasks",)
+    assert PROFILE.tools_of(FRONT) == ("list_tasks",)
+    assert PROFILE.tools_of("billing") == ("get_invoice",)
+    assert PROFILE.tools_of("gone") == ("list_tasks",)
 
 
 def test_what_the_agent_knows_already_is_not_said_again() -> None:

@@ -151,6 +151,19 @@ class AgentProfile(Part):
         others = {"agents": {}, "routing": Routing(), "rules": OutputRules(), "graph": None, "persona": None}
         return self.model_copy(update=others)
 
+    def agent_or_front(self, agent: str) -> str:
+        """`agent`; `FRONT` if there is none of that name, as when the profile has changed since the call began."""
+        return agent if agent in self.agents else FRONT
+
     def rules_of(self, agent: str) -> OutputRules:
-        """What `agent` (or `FRONT`) must not say, and what it must."""
-        return self.rules if agent == FRONT else self.agents[agent].rules
+        """What `agent` (or the front, if there is none of that name) must not say, and what it must."""
+        return self.agents[agent].rules if agent in self.agents else self.rules
+
+    def tools_of(self, agent: str) -> tuple[str, ...]:
+        """The tools `agent` (or the front, if there is none of that name) is granted, in the profile's order."""
+        return self.agents[agent].tools if agent in self.agents else tuple(tool.name for tool in self.tools)
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """The tools any of its agents is granted."""
+        return frozenset(self.tools_of(FRONT)).union(*map(self.tools_of, self.agents))

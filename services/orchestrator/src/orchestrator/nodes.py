@@ -58,8 +58,8 @@ class Nodes:
     def next_steps(self, state: GraphState) -> list[str]:
         """Which of the further steps this run needs; they run side by side."""
         call = state["call"]
-        profile = self._profile_of(call["profile"])
-        if profile is None or call["is_ended"] or not call["due"] or not self._is_steered(profile):
+        profile = self._steered(call)
+        if profile is None:
             return ["conclude"]
         if profile.graph is not None:
             return ["own", "guard"]
@@ -87,14 +87,14 @@ class Nodes:
         if profile is None:
             return {}
         corrected = frozenset(state["standing"]["corrected"]) if "standing" in state else frozenset[str]()
-        rules = profile.rules_of(_known(call["agent"], profile))
+        rules = profile.rules_of(call["agent"])
         return {"broken": [asdict(breach) for breach in breaches(call, rules, corrected)]}
 
     def conclude(self, state: GraphState) -> GraphState:
         """Decide what the agent is told, if anything."""
         call = state["call"]
-        profile = self._profile_of(call["profile"])
-        if profile is None or call["is_ended"] or not call["due"] or not self._is_steered(profile):
+        profile = self._steered(call)
+        if profile is None:
             return {"call": plan.settled(call, call["agent"])}
         standing = state.get("standing") or self._first_standing(profile)
         own = read(state.get("own"), profile)
@@ -117,12 +117,12 @@ class Nodes:
         broken: list[Breach],
         own: Answer | None,
     ) -> plan.Decision:
-        rules = profile.rules_of(_known(call["agent"], profile))
+        rules = profile.rules_of(call["agent"])
         new = tuple(composing.correction(breach, rules) for breach in broken)
         corrections = tuple(dict.fromkeys((*standing["corrections"], *new))) if agent == standing["agent"] else new
         base = own.instructions if own is not None and own.instructions else standing["base"]
         part = self._knowledge.instructions(profile, agent) if agent in profile.agents else ""
-        tools = own.tools if own is not None and own.tools is not None else composing.tools_of(profile, agent)
+        tools = own.tools if own is not None and own.tools is not None else profile.tools_of(agent)
         return plan.Decision(
             agent=agent,
             instructions=composing.compose(base, part, corrections),
@@ -138,11 +138,14 @@ class Nodes:
         tools = tuple(tool.name for tool in profile.tools if tool.is_described)
         return plan.nothing_said(profile.instructions, tools, FRONT, self._knowledge.instructions(profile))
 
-    def _is_steered(self, profile: AgentProfile) -> bool:
+    def _steered(self, call: FollowedCall) -> AgentProfile | None:
+        """The call's profile, if there is anything to decide by it now."""
+        profile = self._profile_of(call["profile"])
+        if profile is None or call["is_ended"] or not call["due"]:
+            return None
+        return profile if self._has_work(profile) else None
+
+    def _has_work(self, profile: AgentProfile) -> bool:
         """False for a profile that leaves the orchestrator nothing to do: its agent is left alone."""
         has_more = bool(profile.agents or profile.tools or profile.graph) or profile.rules != OutputRules()
         return has_more or self._knowledge.instructions(profile) != profile.instructions
-
-
-def _known(agent: str, profile: AgentProfile) -> str:
-    return agent if agent in profile.agents else FRONT

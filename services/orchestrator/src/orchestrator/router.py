@@ -13,7 +13,7 @@ from common import logs, metrics
 from common.messages.facts import AnyFact, UsageReported
 from common.profile import AgentProfile
 from orchestrator.core import routing
-from orchestrator.core.followed_call import FollowedCall, newest_of
+from orchestrator.core.followed_call import FollowedCall
 from orchestrator.settings import OrchestratorSettings
 
 log = logs.get("router")
@@ -22,7 +22,6 @@ _CONNECT_WITHIN_S: Final = 2.0
 _LIMIT_S: Final = 35.0
 _ANSWER_TOKENS: Final = 2_000
 """Reasoning counts: the answer itself takes twenty."""
-_ANY: Final = frozenset({"caller", "keys", "tool", "agent", "start", "transfer_failed"})
 
 
 class Router:
@@ -89,14 +88,14 @@ class Router:
             return None
 
     def _count(self, completion: ChatCompletion, call: FollowedCall) -> None:
-        usage, due = completion.usage, newest_of(call, _ANY)
-        if usage is None or due is None:
+        usage = completion.usage
+        if usage is None:
             return
         details = usage.prompt_tokens_details
         self._write(
             UsageReported(
                 call_id=call["call_id"],
-                fact_id=f"{due['fact_id']}-routing",
+                fact_id=f"{call['due'][-1]['fact_id']}-routing",
                 response_id=str(completion.id)[:256],
                 model=str(completion.model)[:128],
                 input_text_tokens=max(0, usage.prompt_tokens),

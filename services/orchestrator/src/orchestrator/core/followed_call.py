@@ -1,6 +1,6 @@
 """What the orchestrator knows of a call it follows: folded from facts, kept as JSON in the graph's checkpoint."""
 
-from typing import Final, Literal, NotRequired, TypedDict
+from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
 
 from common.agents import FRONT
 from common.messages.facts import (
@@ -54,10 +54,13 @@ class Said(TypedDict):
     is_error: NotRequired[bool]
 
 
+DueKind: TypeAlias = Literal["start", "caller", "agent", "tool", "keys", "transfer_failed"]
+
+
 class Due(TypedDict):
     """Something a decision may be due to."""
 
-    kind: Literal["start", "caller", "agent", "tool", "keys", "transfer_failed"]
+    kind: DueKind
     fact_id: str
     id: str
     """As in `Said`."""
@@ -127,12 +130,7 @@ def fold(call: FollowedCall, fact: AnyFact) -> FollowedCall:
             return call
 
 
-def _due(
-    call: FollowedCall,
-    kind: Literal["start", "caller", "agent", "tool", "keys", "transfer_failed"],
-    fact_id: str,
-    of: str,
-) -> FollowedCall:
+def _due(call: FollowedCall, kind: DueKind, fact_id: str, of: str) -> FollowedCall:
     if call["is_ended"]:
         return call
     due: Due = {"kind": kind, "fact_id": fact_id, "id": of}

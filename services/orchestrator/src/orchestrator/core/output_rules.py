@@ -3,10 +3,12 @@
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from common.agents import OutputRules
-from orchestrator.core.followed_call import FollowedCall
+from orchestrator.core.followed_call import FollowedCall, newest_of
+
+_AGENT: Final = frozenset({"agent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def _forbidden(call: FollowedCall, rules: OutputRules) -> Iterator[Breach]:
 
 
 def _unsaid(call: FollowedCall, rules: OutputRules, corrected: frozenset[str]) -> Iterator[Breach]:
-    newest = next((due for due in reversed(call["due"]) if due["kind"] == "agent"), None)
+    newest = newest_of(call, _AGENT)
     if newest is None or call["agent_turns"] < rules.must_say_within_turns:
         return
     said = [_plain(each["text"]) for each in call["conversation"] if each["kind"] == "agent"]

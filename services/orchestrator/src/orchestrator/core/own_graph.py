@@ -60,8 +60,5 @@ def read(given: dict[str, Any] | None, profile: AgentProfile) -> Answer | None:
         is_small = len(json.dumps(answer.memory)) <= _MEMORY_BYTES
     except (ValidationError, TypeError, ValueError, RecursionError):
         return None
-    granted = {tool.name for tool in profile.tools} | {
-        name for agent in profile.agents.values() for name in agent.tools
-    }
     is_known = answer.agent in ("", FRONT) or answer.agent in profile.agents
-    return answer if is_small and is_known and granted.issuperset(answer.tools or ()) else None
+    return answer if is_small and is_known and profile.granted.issuperset(answer.tools or ()) else None

@@ -18,7 +18,7 @@ def needs_router(call: FollowedCall, profile: AgentProfile) -> bool:
 
 def choices(call: FollowedCall, profile: AgentProfile) -> tuple[str, ...]:
     """Who may have the caller next, who has now included, in the profile's order."""
-    here = _agent(call, profile)
+    here = profile.agent_or_front(call["agent"])
     specialist = profile.agents.get(here)
     allowed = None if specialist is None else specialist.hands_over_to
     everybody = (FRONT, *profile.agents)
@@ -27,7 +27,7 @@ def choices(call: FollowedCall, profile: AgentProfile) -> tuple[str, ...]:
 
 def after_tool(call: FollowedCall, profile: AgentProfile) -> str | None:
     """Who has the caller because a tool has returned; None: no rule says so."""
-    specialist = profile.agents.get(_agent(call, profile))
+    specialist = profile.agents.get(profile.agent_or_front(call["agent"]))
     if specialist is None:
         return None
     for due in reversed(call["due"]):
@@ -48,7 +48,7 @@ def decide(call: FollowedCall, profile: AgentProfile, routed: str | None) -> str
 
     A rule about tools goes before the router's word; a word that names nobody it may name changes nothing.
     """
-    here = _agent(call, profile)
+    here = profile.agent_or_front(call["agent"])
     ruled = after_tool(call, profile)
     if ruled is not None:
         return ruled
@@ -56,8 +56,3 @@ def decide(call: FollowedCall, profile: AgentProfile, routed: str | None) -> str
         specialist = profile.agents.get(here)
         return here if specialist is None or specialist.otherwise is None else specialist.otherwise
     return routed if routed is not None and routed in choices(call, profile) else here
-
-
-def _agent(call: FollowedCall, profile: AgentProfile) -> str:
-    """Who has the caller; the front, if the profile has lost an agent since the call began."""
-    return call["agent"] if call["agent"] in profile.agents else FRONT

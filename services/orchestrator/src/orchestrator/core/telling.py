@@ -1,13 +1,10 @@
 """What an agent is told: its wording with the list of answers put in, never more than a message holds."""
 
 from dataclasses import dataclass
-from typing import Final
 
+from common.profile_part import INSTRUCTIONS_BYTES_AT_MOST
 from common.wording import FAQ_KB, Wording
 from orchestrator.core.answers import AnswerList, fitting
-
-INSTRUCTIONS_BYTES_AT_MOST: Final = 65_536
-"""They travel in one message of the bus (`common.profile_part`)."""
 
 
 class TooLong(ValueError):

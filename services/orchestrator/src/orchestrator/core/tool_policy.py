@@ -70,9 +70,7 @@ Decision: TypeAlias = Refuse | Ask | Wait | Go
 
 def is_granted(profile: AgentProfile, name: str) -> bool:
     """True if any agent of the profile may ask for the tool: which of them speaks now, only the talker knows."""
-    return any(grant.name == name for grant in profile.tools) or any(
-        name in agent.tools for agent in profile.agents.values()
-    )
+    return name in profile.granted
 
 
 def decide(

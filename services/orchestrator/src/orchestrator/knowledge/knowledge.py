@@ -8,11 +8,12 @@ from common import logs, metrics
 from common.agents import FRONT
 from common.errors import ConfigError
 from common.profile import AgentProfile
+from common.profile_part import INSTRUCTIONS_BYTES_AT_MOST
 from common.profile_watch import ProfileWatch
 from common.profiles import Profiles
 from common.wording import Unfilled, Wording
 from orchestrator.core.answers import AnswerList
-from orchestrator.core.telling import INSTRUCTIONS_BYTES_AT_MOST, Told, TooLong, tell
+from orchestrator.core.telling import Told, TooLong, tell
 from orchestrator.knowledge.source import Source
 from orchestrator.knowledge.watched import Watched
 

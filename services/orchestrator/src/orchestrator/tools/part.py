@@ -11,7 +11,6 @@ from typing import Any, Final
 from nats.aio.msg import Msg
 
 from common import ids, logs, subjects
-from common.agents import ToolGrant
 from common.bus.connection import Bus
 from common.ending import end_tasks
 from common.errors import RemoteProtocolError, StorageUnavailable
@@ -70,10 +69,6 @@ class ToolRunner:
     def registry(self) -> Registry:
         """Every tool there is: `check` profiles with it, and describe `grants`."""
         return self._shop.registry
-
-    def grants(self, names: tuple[str, ...], profile: AgentProfile | None = None) -> tuple[ToolGrant, ...]:
-        """What a model is told of these tools (`Registry.grants`)."""
-        return self._shop.registry.grants(names, profile)
 
     async def start(self) -> None:
         """Connect tools' services, listen to the other replicas, then take requests."""

@@ -54,10 +54,8 @@ class Registry:
 
     def check(self, profile: AgentProfile) -> None:
         """Raise `ConfigError` naming profile, agent and tool if an agent is granted what cannot work."""
-        granted = {FRONT: tuple(grant.name for grant in profile.tools)}
-        granted |= {name: agent.tools for name, agent in profile.agents.items()}
-        for agent, names in granted.items():
-            for name in names:
+        for agent in (FRONT, *profile.agents):
+            for name in profile.tools_of(agent):
                 self._check(profile, name, f"profile {profile.name}: agent {agent}: tools: {name}")
 
     def _check(self, profile: AgentProfile, name: str, where: str) -> None:
