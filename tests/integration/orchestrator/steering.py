@@ -22,7 +22,7 @@ from common.messages.facts import AnyFact, Fact, InstructionsApplied
 from common.messages.instructions import Instructions
 from common.profile import AgentProfile
 from fakes.waiting import until
-from orchestrator import steering_part
+from orchestrator import following_part
 from orchestrator.graph import OwnGraphs
 from orchestrator.service import OrchestratorService
 from orchestrator.settings import OrchestratorSettings
@@ -143,7 +143,7 @@ async def replica(
     settings = OrchestratorSettings(**given)
     bus = Bus([nats_url], name)
     facts, database = FactWriter(bus), Database(database_url)
-    part = steering_part.build(
+    part = following_part.build(
         settings,
         bus,
         facts,

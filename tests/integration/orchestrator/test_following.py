@@ -12,23 +12,20 @@ from common.messages.commands import EndReason
 from common.messages.facts import AgentChanged, AnyFact, CallEnded, RuleBroken, UsageReported
 from fakes.waiting import until
 from integration.orchestrator.steering import SCRIPT, Listener, listener, make_tables, replica, sqlite
-from integration.realtime_worker.openai_process import Simulator, running
+from integration.realtime_worker.openai_process import Simulator, begun_anew, simulating
 from unit.orchestrator.following import answered, said, started
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    script = tmp_path_factory.mktemp("openai") / "script.yaml"
-    script.write_text(SCRIPT)
-    with running(script) as openai:
+    with simulating(SCRIPT, tmp_path_factory.mktemp("openai")) as openai:
         yield openai
 
 
 @pytest.fixture
 async def openai(simulator: Simulator) -> AsyncIterator[Simulator]:
-    await simulator.forget()
-    yield simulator
-    await simulator.sim("DELETE", "faults")
+    async with begun_anew(simulator) as openai:
+        yield openai
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from common.messages.offers import HandoverReason
 from fakes.nats import running_nats
 from fakes.postgres import PostgresServer
 from fakes.waiting import until
-from orchestrator.records import price_file, pulling, reading
+from orchestrator import pulling
+from orchestrator.records import price_file, reading
 from orchestrator.records.answers import CallRecord
 from orchestrator.records.reading import Filter
 from orchestrator.records.recorder import DURABLE, Recorder

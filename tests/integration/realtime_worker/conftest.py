@@ -4,25 +4,22 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from integration.realtime_worker.openai_process import Simulator, running
+from integration.realtime_worker.openai_process import Simulator, begun_anew, simulating
 from integration.realtime_worker.stage import SCRIPT, Stages
 
 
 @pytest.fixture(scope="package")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """The process; it takes longer to start than a test takes to run."""
-    script = tmp_path_factory.mktemp("openai") / "script.yaml"
-    script.write_text(SCRIPT)
-    with running(script) as openai:
+    with simulating(SCRIPT, tmp_path_factory.mktemp("openai")) as openai:
         yield openai
 
 
 @pytest.fixture
 async def openai(simulator: Simulator) -> AsyncIterator[Simulator]:
     """The simulator without memory of other tests."""
-    await simulator.forget()
-    yield simulator
-    await simulator.sim("DELETE", "faults")
+    async with begun_anew(simulator) as openai:
+        yield openai
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,3 +65,20 @@ def running(script: Path) -> Iterator[Simulator]:
                 process.wait(ENDS_WITHIN_S)
             finally:
                 process.kill()
+
+
+@contextmanager
+def simulating(script: str, directory: Path) -> Iterator[Simulator]:
+    """Start it with this script, written into `directory`."""
+    file = directory / "script.yaml"
+    file.write_text(script)
+    with running(file) as openai:
+        yield openai
+
+
+@asynccontextmanager
+async def begun_anew(simulator: Simulator) -> AsyncIterator[Simulator]:
+    """The same process, for one test: without memory of other tests, and without faults afterwards."""
+    await simulator.forget()
+    yield simulator
+    await simulator.sim("DELETE", "faults")

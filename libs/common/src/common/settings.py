@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -32,14 +32,20 @@ class Prefixes:
         return variable.startswith(self.own) and not variable.startswith(self.others)
 
 
-def _is_api_base(url: str) -> str:
-    """What is wrong is said without repeating the URL: it may hold what should not be shown."""
+def whole_url(url: str) -> SplitResult | None:
+    """The parts of an http or https URL with a host; None: it is none."""
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_whole = False
-    if not is_whole:
+        return None
+    return parts if is_whole else None
+
+
+def _is_api_base(url: str) -> str:
+    """What is wrong is said without repeating the URL: it may hold what should not be shown."""
+    parts = whole_url(url)
+    if parts is None:
         raise ValueError("must be an http:// or https:// URL")
     if parts.username is not None:
         raise ValueError("must not hold a user or a password: keys come from variables of their own")

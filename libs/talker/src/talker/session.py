@@ -65,7 +65,7 @@ from talker.port import (
     SpeechEvent,
     Truncate,
 )
-from talker.steering import Steering
+from talker.revision_feed import RevisionFeed
 from talker.tokens import count_tokens
 from talker.tool_requests import ToolRequests
 
@@ -108,7 +108,7 @@ class CallSession:
             lambda: self.epoch,
             around.patience.tool_unanswered_s,
         )
-        self._steering = Steering(around.bus, offer.call_id, self._instruct)
+        self._revisions = RevisionFeed(around.bus, offer.call_id, self._instruct)
         self._errands: set[asyncio.Task[None]] = set()
         """What nobody waits for once the session is over, such as tools."""
         self._told: list[Instructions] = []
@@ -143,11 +143,11 @@ class CallSession:
             self._tasks = None
 
     async def _live(self) -> None:
-        await self._steering.start()
+        await self._revisions.start()
         try:
             await self._open()
         finally:
-            await self._steering.stop()
+            await self._revisions.stop()
 
     async def _open(self) -> None:
         try:
@@ -272,7 +272,7 @@ class CallSession:
     def on_bus_back(self) -> None:
         """The caller's audio of the last moments may be missing; the edge is asked for it. So may a revision."""
         self._listening.doubt()
-        self._run(self._steering.catch_up())
+        self._run(self._revisions.catch_up())
 
     def take_over(self, cut: CutOver) -> None:
         """The call's quiet moment has come."""

@@ -9,7 +9,7 @@ from common.bus.facts import FactWriter
 from common.profile import AgentProfile
 from common.profile_watch import ProfileWatch
 from common.profiles import Profiles
-from orchestrator import steering_part
+from orchestrator import following_part
 from orchestrator.api import Api
 from orchestrator.dynamo.call_log import CallLog
 from orchestrator.dynamo.call_log_table import CallLogTable
@@ -56,7 +56,7 @@ def build(settings: OrchestratorSettings) -> OrchestratorService:
             tools.registry.check(profile)
 
     watch.demand(check)
-    following = steering_part.build(
+    following = following_part.build(
         settings, bus, facts, database, replica_id, profiles, known, tools.registry, own_graphs
     )
     call_log = _call_log(settings, dynamo)

@@ -8,7 +8,7 @@ from common.agents import FRONT, OutputRules
 from common.messages.base import decode_as
 from common.messages.facts import Fact
 from common.profile import AgentProfile
-from orchestrator.core import composing, plan, steering
+from orchestrator.core import agent_choice, composing, plan
 from orchestrator.core.followed_call import FollowedCall, begin, fold
 from orchestrator.core.output_rules import Breach, breaches
 from orchestrator.core.own_graph import Answer, question, read
@@ -63,7 +63,7 @@ class Nodes:
             return ["conclude"]
         if profile.graph is not None:
             return ["own", "guard"]
-        asks = steering.after_tool(call, profile) is None and steering.needs_router(call, profile)
+        asks = agent_choice.after_tool(call, profile) is None and agent_choice.needs_router(call, profile)
         return ["route", "guard"] if asks else ["guard"]
 
     async def route(self, state: GraphState) -> GraphState:
@@ -98,7 +98,7 @@ class Nodes:
             return {"call": plan.settled(call, call["agent"])}
         standing = state.get("standing") or self._first_standing(profile)
         own = read(state.get("own"), profile)
-        agent = own.agent if own is not None and own.agent else steering.decide(call, profile, state.get("routed"))
+        agent = own.agent if own is not None and own.agent else agent_choice.decide(call, profile, state.get("routed"))
         decision = self._decision(call, profile, agent, standing, [Breach(**each) for each in state["broken"]], own)
         standing, update = plan.next_update(standing, decision)
         after: GraphState = {"call": plan.settled(call, agent), "standing": standing}

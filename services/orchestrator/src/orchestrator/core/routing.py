@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from common.agents import FRONT
 from common.profile import AgentProfile
+from orchestrator.core.agent_choice import NOBODY, choices
 from orchestrator.core.followed_call import FollowedCall, Said
-from orchestrator.core.steering import NOBODY, choices
 
 CHOOSE: Final = "choose_agent"
 _TASK: Final = (

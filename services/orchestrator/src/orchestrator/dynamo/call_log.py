@@ -18,7 +18,7 @@ from common.messages.base import decode_as
 from common.messages.facts import AgentSaid, CallerSaid, CallStarted, Fact
 from orchestrator.core.call_log import Beginning, beginning, line
 from orchestrator.dynamo.call_log_table import CallLogTable
-from orchestrator.records.pulling import Pull
+from orchestrator.pulling import Pull
 
 log = logs.get("call_log")
 

@@ -14,8 +14,8 @@ from common import backoff, logs, metrics, subjects
 from common.errors import RemoteProtocolError, StorageUnavailable
 from common.messages.facts import FLEET
 from orchestrator.core.record_vocabulary import Entry, Stamp
+from orchestrator.pulling import Pull
 from orchestrator.records import writing
-from orchestrator.records.pulling import Pull
 from orchestrator.stores.database import Database, StorageRejected
 
 log = logs.get("records")

@@ -13,8 +13,8 @@ from common.messages.instructions import Instructions
 from orchestrator.core.cost import PriceTable
 from orchestrator.core.record_entries import entries_of, entries_of_instructions
 from orchestrator.core.record_vocabulary import Entry, Row, Stamp
+from orchestrator.pulling import Pull
 from orchestrator.records.keeper import Keeper, Reading
-from orchestrator.records.pulling import Pull
 from orchestrator.stores.database import Database
 
 DURABLE: Final = "records"

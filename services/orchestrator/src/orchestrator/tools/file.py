@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from common.agents import ToolName
 from common.errors import ConfigError
+from common.settings import whole_url
 from orchestrator.core.addresses import is_literal, is_loopback, is_public
 from orchestrator.core.tool_output import MOST_BYTES
 
@@ -26,12 +27,8 @@ T = TypeVar("T", bound="_Table")
 
 
 def _plain_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_whole = False
-    if not is_whole:
+    parts = whole_url(url)
+    if parts is None:
         raise ValueError("must be an https:// URL")
     if parts.username is not None or parts.fragment:
         raise ValueError("must hold no user, password or #fragment: give secrets as headers")

@@ -22,7 +22,7 @@ _SPREAD_S: Final = 0.5
 """All calls of a process have missed the same moment."""
 
 
-class Steering:
+class RevisionFeed:
     """`start` it before the edge is told of the session: what the cut does not hold is heard, then."""
 
     def __init__(self, bus: Bus, call_id: str, take: Callable[[Instructions], None]) -> None:

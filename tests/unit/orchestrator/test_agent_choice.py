@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.agents import FRONT
+from orchestrator.core.agent_choice import NOBODY, choices, decide, needs_router
 from orchestrator.core.routing import answer, function, question
-from orchestrator.core.steering import NOBODY, choices, decide, needs_router
 from unit.orchestrator.following import PROFILE, asked_tool, followed, returned, said, started
 
 ASKED = (started(), said(1, "It is about my invoice."))
