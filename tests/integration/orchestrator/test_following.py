@@ -13,6 +13,9 @@ from common.messages.facts import AgentChanged, AnyFact, CallEnded, RuleBroken, 
 from fakes.waiting import until
 from integration.orchestrator.steering import SCRIPT, Listener, listener, make_tables, replica, sqlite
 from integration.realtime_worker.openai_process import Simulator, begun_anew, simulating
+from orchestrator.core.partitions import PARTITIONS
+from orchestrator.stores.database import Database
+from orchestrator.stores.following import FollowingStore
 from unit.orchestrator.following import answered, said, started
 
 
@@ -229,3 +232,16 @@ async def test_a_revision_in_the_stream_that_cannot_be_read_holds_no_call(
         heard.write(*of("CA1", said(1, "My invoice.")))
         await heard.told("CA1", "billing")
     assert counted("bus_rejects", kind="malformed") > before
+
+
+async def test_a_stream_that_was_made_anew_is_followed_though_the_cursor_is_beyond_its_end(
+    nats_url: str, openai: Simulator, heard: Listener, database_url: str
+) -> None:
+    database = Database(database_url)
+    await FollowingStore(database).advance(dict.fromkeys(range(PARTITIONS), 50_000))
+    await database.close()
+    async with replica(nats_url, database_url, openai.base_url):
+        heard.write(*of("CA1", started()))
+        await heard.told("CA1", FRONT)
+        heard.write(*of("CA1", said(1, "My invoice.")))
+        await heard.told("CA1", "billing")

@@ -158,9 +158,7 @@ class Following:
 
     async def _take_up(self, number: int) -> None:
         try:
-            cursor = await self._store.cursor(number)
-            if cursor is None:
-                cursor = await self._beginning()
+            cursor = await self._cursor(number)
         except (TrunklineError, NatsError, OSError, TimeoutError) as error:
             log.warning("a partition waits", extra=logs.fields(partition=number, error=type(error).__name__))
             return
@@ -170,9 +168,14 @@ class Following:
         self._bell.set()
         log.debug("following a partition", extra=logs.fields(partition=number, after=cursor))
 
-    async def _beginning(self) -> int:
-        """Nobody has followed these calls before: those that may still run are taken up, yesterday's are not."""
+    async def _cursor(self, number: int) -> int:
+        """How far it is followed. Beyond the stream's end means that the stream was made anew, and counts from one."""
+        cursor = await self._store.cursor(number)  # first: until the other is known it can only grow
         last = int((await self._bus.jetstream.stream_info(subjects.FACTS_STREAM)).state.last_seq)
+        return await self._beginning(last) if cursor is None or cursor > last else cursor
+
+    async def _beginning(self, last: int) -> int:
+        """Nobody has followed these calls before: those that may still run are taken up, yesterday's are not."""
         since = _now() - _LOOK_BACK
         first = await first_since(self._bus, subjects.FACTS_STREAM, subjects.ALL_FACTS, since, _READ_WITHIN_S)
         return last if first is None else first.sequence - 1
