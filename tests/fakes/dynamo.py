@@ -2,10 +2,12 @@
 
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 from orchestrator.dynamo.client import Dynamo, Patience
 
@@ -15,6 +17,19 @@ ONCE: Final = Patience(connect_s=2.0, read_s=20.0, retries=0)
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 """Moto takes any."""
 _numbers = itertools.count(1)
+
+
+class OneAtATime:
+    """Moto looks at a write's condition, then writes: of two at once both would be told that they were the first."""
+
+    def __init__(self, app: DomainDispatcherApplication) -> None:
+        self._app = app
+        self._turn = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """One request, answered before the next is looked at (WSGI)."""
+        with self._turn:
+            return list(self._app(environ, start_response))
 
 
 class DynamoServer:
@@ -31,13 +46,16 @@ class DynamoServer:
 
     def start(self) -> None:
         """Listen."""
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
-        self._server.start()
-        _, self._port = self._server.get_host_and_port()
+        app = OneAtATime(DomainDispatcherApplication(create_backend_app))
+        self._server = make_server("127.0.0.1", self._port, app, threaded=True, request_handler=MotoRequestHandler)
+        self._port = self._server.port
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Nothing answers on its port any more."""
-        self._server.stop()
+        self._server.shutdown()
+        self._thread.join()
 
     def dynamo(self, patience: Patience = ONCE) -> Dynamo:
         """A client that has not started."""

@@ -26,7 +26,6 @@ from common.messages.instructions import Instructions
 from common.messages.offers import HandoverReason
 from edge import telling
 from edge.adoption import Adoption
-from edge.alarm import Alarm
 from edge.belonging import steering_for
 from edge.books import Books
 from edge.call import Before, Caller, Surroundings
@@ -40,6 +39,7 @@ from edge.core.turn_taking import TurnTaking
 from edge.cover import Cover
 from edge.giving_away import GivingAway
 from edge.legs.port import Leg
+from edge.sleeper import Sleeper
 from edge.talker_link import TalkerLink
 from edge.voice import AgentVoice
 
@@ -81,7 +81,7 @@ class CallSession:
         self._end: EndReason | None = None
         self._is_quiet = False
         self._move_by = math.inf
-        self._alarm = Alarm()
+        self._sleeper = Sleeper()
         self._tasks: asyncio.TaskGroup | None = None
 
     # --- the life of the call -------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class CallSession:
             self._tasks = tasks
             self._feed(arbitration.LegUp(self._before.talker if self._before else None))
             while (deadline := self._arbiter.next_deadline()) is not None:
-                await self._alarm.sleep_until(min(deadline, self._own_deadline()))
+                await self._sleeper.sleep_until(min(deadline, self._own_deadline()))
                 self._feed(arbitration.Tick())
                 self._on_time()
             record = await self._conclude()
@@ -133,7 +133,7 @@ class CallSession:
         now = time.monotonic()
         self.audio.on_frame(timestamp_ms, pcmu, now)
         if self._cover.hear(pcmu, now):
-            self._alarm.wake_by(self._own_deadline())
+            self._sleeper.wake_by(self._own_deadline())
 
     def on_mark(self, name: str) -> None:
         """The carrier played everything before this mark."""
@@ -288,7 +288,7 @@ class CallSession:
         """Give the leg back to the carrier at the next quiet moment: it comes back to another edge."""
         if self._move_by == math.inf:
             self._move_by = time.monotonic() + MOVE_WITHIN_S
-            self._alarm.wake()
+            self._sleeper.wake()
             if self._is_quiet:
                 self._move()
 
@@ -315,7 +315,7 @@ class CallSession:
     def _feed(self, event: arbitration.Event) -> None:
         for command in self._arbiter.feed(event, time.monotonic()):
             self._perform(command)
-        self._alarm.wake()
+        self._sleeper.wake()
         self.look_again()
 
     def _perform(self, command: arbitration.Command) -> None:
@@ -374,7 +374,7 @@ class CallSession:
             self._move()
             return
         self._cover.look(self._arbiter.current, self._turns.awaited_since)
-        self._alarm.wake_by(self._own_deadline())
+        self._sleeper.wake_by(self._own_deadline())
 
     def _move(self) -> None:
         self._move_by = math.inf

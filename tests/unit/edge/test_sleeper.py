@@ -4,41 +4,41 @@ import asyncio
 import math
 import time
 
-from edge.alarm import Alarm
+from edge.sleeper import Sleeper
 
 
 async def test_a_sleep_ends_at_its_deadline_even_if_that_has_passed() -> None:
-    await asyncio.wait_for(Alarm().sleep_until(time.monotonic() - 1.0), 1.0)
+    await asyncio.wait_for(Sleeper().sleep_until(time.monotonic() - 1.0), 1.0)
 
 
 async def test_a_sleep_without_deadline_lasts_until_something_happens() -> None:
-    alarm = Alarm()
-    sleep = asyncio.create_task(alarm.sleep_until(math.inf))
+    sleeper = Sleeper()
+    sleep = asyncio.create_task(sleeper.sleep_until(math.inf))
     await asyncio.sleep(0)
     assert not sleep.done()
-    alarm.wake()
+    sleeper.wake()
     await asyncio.wait_for(sleep, 1.0)
 
 
 async def test_only_a_deadline_before_the_end_of_the_sleep_ends_it() -> None:
-    alarm = Alarm()
+    sleeper = Sleeper()
     until = time.monotonic() + 60.0
-    sleep = asyncio.create_task(alarm.sleep_until(until))
+    sleep = asyncio.create_task(sleeper.sleep_until(until))
     await asyncio.sleep(0)
-    alarm.wake_by(until + 1.0)
+    sleeper.wake_by(until + 1.0)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not sleep.done()
-    alarm.wake_by(until - 1.0)
+    sleeper.wake_by(until - 1.0)
     await asyncio.wait_for(sleep, 1.0)
 
 
 async def test_what_happened_before_a_sleep_does_not_shorten_it() -> None:
-    alarm = Alarm()
-    alarm.wake()
-    sleep = asyncio.create_task(alarm.sleep_until(math.inf))
+    sleeper = Sleeper()
+    sleeper.wake()
+    sleep = asyncio.create_task(sleeper.sleep_until(math.inf))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not sleep.done()
-    alarm.wake()
+    sleeper.wake()
     await asyncio.wait_for(sleep, 1.0)

@@ -5,7 +5,7 @@ import math
 import time
 
 
-class Alarm:
+class Sleeper:
     """`sleep_until` the next deadline; `wake` when something has happened, `wake_by` when a deadline came nearer."""
 
     def __init__(self) -> None:
