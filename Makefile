@@ -12,6 +12,9 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-emit-find-links -
 # Tests of how soon something is noticed need the machine for themselves.
 ALONE := tests/integration/common/test_cluster.py tests/integration/edge/test_noticing.py
 
+# Tests start processes by the hundred; without byte code each would compile every package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-transfer up test check format bench bench-revisions chaos prompts migrate lock
 
@@ -42,7 +45,7 @@ test: setup ## Run the whole test suite; ARGS="tests/unit -k arbiter" for a part
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest tests/unit tests/contract tests/integration -n 3 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	@$(BIN)/pytest tests/integration tests/contract tests/unit -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ALONE))
 	@$(BIN)/pytest tests/e2e -n 2 --dist loadfile
 	@$(BIN)/pytest $(ALONE) tests/chaos
 endif

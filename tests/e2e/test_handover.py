@@ -6,7 +6,7 @@ import os
 import signal
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Stack:
     up: Command
     cwd: Path
     model_url: str
+    processes: list[Event] = field(default_factory=list)
+    """As `trunkline ps` showed them before the call: to ask during it takes longer than the call has time."""
 
     async def trunkline(self, *arguments: str) -> Command:
         """One command beside it, which must work."""
@@ -55,10 +57,9 @@ class Stack:
         (call,) = (await self.trunkline("calls", "--live")).named("call")
         return call
 
-    async def process(self, process_id: str) -> Event:
-        """One process as `trunkline ps` shows it."""
-        processes = (await self.trunkline("ps")).named("process")
-        return next(one for one in processes if one["process_id"] == process_id)
+    def process(self, process_id: str) -> Event:
+        """One process of `processes`."""
+        return next(one for one in self.processes if one["process_id"] == process_id)
 
     async def all_ready(self) -> None:
         """Return once nothing is missing; what was killed has been started again."""
@@ -98,10 +99,11 @@ class Told:
 
 
 async def call_during(
-    stack: Stack, happens: Callable[[Event], Awaitable[None]], patience: str = "pause_ms: 1000"
+    stack: Stack, happens: Callable[[Event], Awaitable[None]], patience: str = "pause_ms: 2500"
 ) -> Told:
     """Place a call; once the greeting has been heard let something happen to it (given as `trunkline calls` has it)."""
     await stack.all_ready()
+    stack.processes = (await stack.trunkline("ps")).named("process")
     before = len(await stack.sessions())
     (stack.cwd / "caller.yaml").write_text(SCRIPT.format(patience=patience))
     env = environment()
@@ -135,7 +137,7 @@ def assert_the_second_session_knew(told: Told) -> None:
 
 async def test_a_call_survives_the_sudden_death_of_its_worker(stack: Stack) -> None:
     async def kill(call: Event) -> None:
-        worker = await stack.process(call["talker_id"])
+        worker = stack.process(call["talker_id"])
         os.kill(worker["pid"], signal.SIGKILL)
         await stack.up.until_event("restarting", process=worker["name"], code=-signal.SIGKILL)
 
@@ -152,7 +154,7 @@ async def test_a_call_is_handed_over_by_hand(stack: Stack) -> None:
         assert (taken["edge_id"], taken["talker_id"]) == (call["edge_id"], call["talker_id"])
         assert done["epoch"] > taken["epoch"]
 
-    told = await call_during(stack, hand_over, "pause_ms: 2500")
+    told = await call_during(stack, hand_over)
     assert_the_conversation_took_place(told)
     assert_the_second_session_knew(told)
 
@@ -167,7 +169,7 @@ async def test_a_drained_worker_gives_its_call_away_and_ends_well(stack: Stack) 
         assert command.events[-1] == {"event": "drained", "process_id": call["talker_id"]}
         names.append(taken["name"])
 
-    told = await call_during(stack, drain, "pause_ms: 2500")
+    told = await call_during(stack, drain)
     await stack.up.until_event("restarting", process=names[0], code=0)
     assert_the_conversation_took_place(told)
     assert_the_second_session_knew(told)
@@ -175,7 +177,7 @@ async def test_a_drained_worker_gives_its_call_away_and_ends_well(stack: Stack) 
 
 async def test_a_call_survives_the_sudden_death_of_its_edge_with_the_session_it_had(stack: Stack) -> None:
     async def kill(call: Event) -> None:
-        edge = await stack.process(call["edge_id"])
+        edge = stack.process(call["edge_id"])
         os.kill(edge["pid"], signal.SIGKILL)
         await stack.up.until_event("restarting", process=edge["name"], code=-signal.SIGKILL)
 

@@ -8,10 +8,10 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from simulators.openai.realtime.replies import Replies
 from simulators.openai.rest.chat_answer import Completion, complete, pieces_of, split
-from simulators.openai.rest.chat_context import context_of, recordings_said
+from simulators.openai.rest.chat_context import context_of
 from simulators.openai.rest.refusing import ApiError
 from simulators.openai.script import Chat, Script
-from simulators.people.recordings import load, load_all
+from simulators.people.recordings import load
 from unit.simulators.openai.rig import shared, undeclared
 
 Json = dict[str, Any]
@@ -48,8 +48,8 @@ def agent(text: str) -> Message:
 
 def answered(*messages: Message, **fields: Any) -> Completion:
     body = {"model": "gpt-4.1", "messages": list(messages), **fields}
-    voices, recogniser = shared()
-    context = context_of(body, recogniser.recordings)
+    voices, _ = shared()
+    context = context_of(body)
     replies = Replies(Script.model_validate(SCRIPT), voices)
     replies.recall(context)
     return complete(body, replies.choose(context), 10)
@@ -71,13 +71,6 @@ def test_a_conversation_without_a_caller_turn_is_greeted_by_its_instructions() -
 )
 def test_the_words_of_a_recording_are_that_recording(text: str) -> None:
     assert answered(user(text)).text == load("agent-opening-hours").text
-
-
-def test_every_recordings_words_mean_it_and_no_other() -> None:
-    for recording in load_all():
-        assert recordings_said(recording.text, load_all()) == (recording.name,)
-    assert recordings_said("", load_all()) == recordings_said("?", load_all()) == ()
-    assert recordings_said("he might have gone away this morning", load_all()) == ()
 
 
 def test_the_last_turn_decides_and_the_text_is_filled_in() -> None:

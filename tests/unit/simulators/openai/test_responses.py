@@ -77,6 +77,15 @@ def test_responses_out_of_band_run_beside_it_and_leave_no_item(rig: Rig) -> None
     assert len(rig.of(events, "conversation.item.added")) == 1
 
 
+def test_a_turn_that_is_told_in_writing_is_answered_as_the_recording_it_writes_down() -> None:
+    rig = Rig({"replies": [{"when": {"recording": "caller-2"}, "say": "I heard you."}]})
+    rig.phone()
+    rig.item("user", "he was not an ill disposed young man")
+    assert said(rig.send("response.create") + rig.run(5)) == "I heard you."
+    rig.item("user", "something else")
+    assert said(rig.send("response.create") + rig.run(5)) == "All right."
+
+
 def test_a_response_with_input_of_its_own_does_not_see_the_conversation(rig: Rig) -> None:
     item_id = rig.item("user", "ill disposed")["id"]
     empty = rig.send("response.create", response={"conversation": "none", "input": []}) + rig.run(5)

@@ -38,7 +38,7 @@ class When(_Strict):
     caller_said: Pattern | None = None
     """Found in the last caller turn's text, whatever its case."""
     recording: str | None = None
-    """The last caller turn holds speech of this recording."""
+    """The last caller turn holds speech of this recording; of a turn that was written, most of its words."""
     turn: int | None = Field(None, ge=1)
     """Number of the last caller turn, seeded ones included, from 1."""
     tool_result: str | None = None

@@ -74,6 +74,11 @@ class Recognition:
     spans: tuple[Span, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The recordings that were told, in their order."""
+        return tuple(dict.fromkeys(span.name for span in self.spans))
+
+    @property
     def matched_frames(self) -> int:
         """Distinct frames heard, over all tellings."""
         return sum(span.matched_frames for span in self.spans)

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from typing import Final
+
+_ENOUGH: Final = 0.6
+"""Part of one text's words, or of the other's, that must follow each other for it to be what was said."""
 
 
 def parts(text: str) -> tuple[str, ...]:
@@ -23,3 +27,9 @@ def wording(text: str) -> tuple[str, ...]:
 def shared_run(one: Sequence[str], other: Sequence[str]) -> int:
     """How many pieces in a row occur in both."""
     return SequenceMatcher(None, one, other, autojunk=False).find_longest_match().size
+
+
+def is_said_in(text: str, known: str) -> bool:
+    """`text` holds the words of `known`, or most of them; or it is most of a piece of it."""
+    words, others = wording(text), wording(known)
+    return shared_run(words, others) >= _ENOUGH * min(len(words), len(others)) > 0

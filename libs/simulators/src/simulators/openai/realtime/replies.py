@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from simulators.openai.realtime.conversation import Item
 from simulators.openai.script import FALLBACK, Defaults, Rule, Script, When
 from simulators.openai.voices import Voice, Voices, tone
-from simulators.people.wording import wording
+from simulators.people.wording import is_said_in, wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,34 @@ class Replies:
         for index, rule in enumerate(self._script.replies):
             if rule.times is not None and self._used[index] >= rule.times:
                 continue
-            if _fits(rule.conditions, context):
+            if self._fits(rule.conditions, context):
                 self._used[index] += 1
                 return self._reply(rule, context)
         return self._reply(FALLBACK, context)
+
+    def _fits(self, when: When, context: Context) -> bool:
+        """All given conditions hold. After a tool's result only rules for it, or without conditions, may answer."""
+        returned = context.returned_tool
+        if returned is not None and when.tool_result is None and when != When():
+            return False
+        turns = context.caller_turns
+        last = turns[-1] if turns else None
+        tests = (
+            when.greeting is None or not turns,
+            when.caller_said is None or (last is not None and _found(when.caller_said, last.said)),
+            when.recording is None or (last is not None and self._holds(last, when.recording)),
+            when.turn in (None, len(turns)),
+            when.tool_result in (None, returned),
+            when.instructions is None or _found(when.instructions, context.instructions),
+            when.model in (None, context.model),
+        )
+        return all(tests)
+
+    def _holds(self, turn: Item, recording: str) -> bool:
+        """A conversation that is told in writing is answered as one that was heard."""
+        if turn.source == "seeded" and turn.text:
+            return is_said_in(turn.text, self._voices.named(recording).text)
+        return recording in turn.recordings
 
     def _reply(self, rule: Rule, context: Context) -> Reply:
         voice = self._voices.named(rule.voice) if rule.voice is not None else None
@@ -101,25 +125,6 @@ def _timed(
     first_audio_ms = defaults.first_audio_ms if rule.first_audio_ms is None else rule.first_audio_ms
     speed, delta_ms = rule.speed or defaults.speed, rule.delta_ms or defaults.delta_ms
     return Reply(text, voice, tool, first_audio_ms / 1000, speed, delta_ms)
-
-
-def _fits(when: When, context: Context) -> bool:
-    """All given conditions hold. After a tool's result only rules for it, or without conditions, may answer."""
-    returned = context.returned_tool
-    if returned is not None and when.tool_result is None and when != When():
-        return False
-    turns = context.caller_turns
-    last = turns[-1] if turns else None
-    tests = (
-        when.greeting is None or not turns,
-        when.caller_said is None or (last is not None and _found(when.caller_said, last.said)),
-        when.recording is None or (last is not None and when.recording in last.recordings),
-        when.turn in (None, len(turns)),
-        when.tool_result in (None, returned),
-        when.instructions is None or _found(when.instructions, context.instructions),
-        when.model in (None, context.model),
-    )
-    return all(tests)
 
 
 def _found(pattern: str, text: str) -> bool:

@@ -195,8 +195,7 @@ class RealtimeSession:
             "role": "user",
             "content": [{"type": "input_audio", "transcript": None}],
         }
-        names = tuple(dict.fromkeys(span.name for span in heard.spans))
-        item = Item(item_id, body, "live", pcmu, None, heard.text, names, now)
+        item = Item(item_id, body, "live", pcmu, None, heard.text, heard.names, now)
         previous = self.conversation.append(item)
         if self.configuration["audio"]["input"]["transcription"] is not None:
             self._transcripts.plan(item, now + self._world.script.transcription.delay_ms / 1000)
@@ -248,7 +247,8 @@ class RealtimeSession:
         for part in body.get("content", ()) if body["type"] == "message" else ():
             if part.get("type") == "input_audio":
                 item.audio = self._seeded_audio(part.get("audio", ""))
-        item.said = item.text or self._world.recogniser.recognise(item.audio).text
+        heard = self._world.recogniser.recognise(item.audio)
+        item.said, item.recordings = item.text or heard.text, heard.names
         previous = self.conversation.create(item, event.get("previous_item_id"))
         return _appearance(item, previous)
 

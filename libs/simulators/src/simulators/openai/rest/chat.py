@@ -32,7 +32,7 @@ class ChatEndpoint:
         """Whole, or word by word."""
         asked.asked = {name: value for name, value in parameters.items() if name != "model"}
         check_chat(parameters)
-        context = context_of(parameters, self.world.recogniser.recordings)
+        context = context_of(parameters)
         replies = Replies(self.world.script, self.world.voices)
         replies.recall(context)
         prompt_tokens = of_context(context.instructions, context.items).total

@@ -1,34 +1,28 @@
 """The messages of a chat as the conversation that the script's rules look at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from simulators.openai.realtime.conversation import Item
 from simulators.openai.realtime.refusals import Json
 from simulators.openai.realtime.replies import Context
 from simulators.openai.rest.refusing import not_simulated
-from simulators.people.recognition import Recording
-from simulators.people.wording import shared_run, wording
 
-_ENOUGH: Final = 0.6
-"""Part of a recording's words, or of the message's, that must follow each other for it to be what was said."""
 _INSTRUCTING: Final = ("system", "developer")
 
 
-def context_of(body: Json, recordings: Sequence[Recording]) -> Context:
+def context_of(body: Json) -> Context:
     """Instructions are the system's messages; everything else are items. Raises `ApiError` for images and the like."""
     instructions = [_text(m, i) for i, m in enumerate(body["messages"]) if m["role"] in _INSTRUCTING]
-    items = [item for index, message in enumerate(body["messages"]) for item in _items(message, index, recordings)]
+    items = [item for index, message in enumerate(body["messages"]) for item in _items(message, index)]
     return Context(items, "\n".join(instructions), body["model"])
 
 
-def _items(message: Json, index: int, recordings: Sequence[Recording]) -> Iterator[Item]:
+def _items(message: Json, index: int) -> Iterator[Item]:
     text = _text(message, index)
     match message["role"]:
         case "user":
-            item = Item(f"msg_{index}", _body("user", "input_text", text), "seeded", said=text)
-            item.recordings = recordings_said(text, recordings)
-            yield item
+            yield Item(f"msg_{index}", _body("user", "input_text", text), "seeded", said=text)
         case "assistant":
             if text:
                 yield Item(f"msg_{index}", _body("assistant", "output_text", text), "seeded", said=text)
@@ -52,13 +46,3 @@ def _text(message: Json, index: int) -> str:
         if part["type"] not in ("text", "refusal"):
             raise not_simulated(f"messages[{index}].content[{place}].type", f"content of the type '{part['type']}'")
     return "".join(part.get("text") or part.get("refusal") or "" for part in content)
-
-
-def recordings_said(text: str, recordings: Sequence[Recording]) -> tuple[str, ...]:
-    """Names of the recordings whose words, or most of them, this text holds."""
-    words = wording(text)
-    return tuple(recording.name for recording in recordings if _is_said(words, wording(recording.text)))
-
-
-def _is_said(words: Sequence[str], known: Sequence[str]) -> bool:
-    return shared_run(words, known) >= _ENOUGH * min(len(words), len(known)) > 0
