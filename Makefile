@@ -46,7 +46,7 @@ ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@$(BIN)/pytest tests/integration tests/contract tests/unit -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ALONE))
-	@$(BIN)/pytest tests/e2e -n 2 --dist loadfile
+	@$(BIN)/pytest tests/e2e -n 3
 	@$(BIN)/pytest $(ALONE) tests/chaos
 endif
 
