@@ -71,7 +71,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     database = Database(f"sqlite:///{tmp_path / 'records.db'}")
     await migrating.upgrade(database)
-    api = Api(database, Eraser(database), SecretStr(KEY), "127.0.0.1", 0)
+    api = Api(database, Eraser(database), lambda profile: "US", SecretStr(KEY), "127.0.0.1", 0)
     await api.start()
     yield Desk(database, api, tmp_path)
     await api.close()
@@ -103,8 +103,10 @@ async def test_recorded_calls_are_listed_with_the_end_of_their_numbers(desk: Des
     assert code == 0, command.errors
     (call,) = command.named("call")
     assert (call["call_id"], call["caller_number"], call["cost"]["microdollars"]) == (CALL, "…0123", 64_000)
+    assert call["caller_number_national"] == "…0123"
     code, command = await desk.run("--json", "--numbers")
-    assert command.named("call")[0]["caller_number"] == NUMBER
+    (call,) = command.named("call")
+    assert (call["caller_number"], call["caller_number_national"]) == (NUMBER, "(555) 010-0123")
 
 
 async def test_one_call_is_shown_with_what_was_said_but_nothing_for_the_terminal(desk: Desk) -> None:

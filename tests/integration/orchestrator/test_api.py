@@ -57,6 +57,10 @@ def call(call_id: str, *, number: str = NUMBER, profile: str = "desk") -> tuple[
     )
 
 
+def country_of(profile: str) -> str:
+    return "JP" if profile == "madoguchi" else "US"
+
+
 class Client:
     """Somebody who asks."""
 
@@ -71,7 +75,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def served(database: Database) -> AsyncIterator[Client]:
-    api = Api(database, Eraser(database), SecretStr(KEY), "127.0.0.1", 0)
+    api = Api(database, Eraser(database), country_of, SecretStr(KEY), "127.0.0.1", 0)
     await api.start()
     try:
         async with aiohttp.ClientSession() as http:
@@ -109,10 +113,18 @@ async def test_nothing_is_deleted_without_the_key(client: Client, database: Data
 
 
 async def test_without_a_key_in_the_settings_there_is_no_api(database: Database) -> None:
-    api = Api(database, Eraser(database), None, "127.0.0.1", 0)
+    api = Api(database, Eraser(database), country_of, None, "127.0.0.1", 0)
     await api.start()
     assert api.port is None
     await api.close()
+
+
+async def test_a_number_is_shown_as_the_profiles_country_writes_it_too(client: Client, database: Database) -> None:
+    await keep(database, *call("CA1", number="+819012345678", profile="madoguchi"))
+    await keep(database, *call("CA2", number="+819012345678"))
+    listed = {each["call_id"]: each["caller_number_national"] for each in (await client.ask("/calls"))[1]["calls"]}
+    assert listed == {"CA1": "090-1234-5678", "CA2": "+81 90-1234-5678"}
+    assert (await client.ask("/calls/CA1"))[1]["caller_number_national"] == "090-1234-5678"
 
 
 async def test_a_list_goes_on_where_it_stopped_and_shows_each_call_once(client: Client, database: Database) -> None:
@@ -211,7 +223,7 @@ async def test_a_forgotten_number_does_not_come_back_with_a_fact_told_again(clie
     promise = facts.CallbackWanted(call_id="CA1", profile="desk", caller_number=NUMBER)
     await keep(database, facts.TurnEnded(call_id="CA1", item_id="i", end_ms=1), *again, promise)
     answer = (await client.ask("/calls/CA1"))[1]
-    assert (answer["caller_number"], answer["dialled_number"]) == (None, None)
+    assert (answer["caller_number"], answer["caller_number_national"], answer["dialled_number"]) == (None, None, None)
 
 
 @pytest.mark.parametrize("number", ["anonymous", "%20", "-", "restricted"])

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from common import logs
 from common.http_server import HttpServer, listen
-from orchestrator.app import records_app
+from orchestrator.app import CountryOf, records_app
 from orchestrator.records.erasing import Eraser
 from orchestrator.stores.database import Database
 
@@ -19,8 +19,16 @@ class Api:
 
     name = "api"
 
-    def __init__(self, database: Database, eraser: Eraser, api_key: SecretStr | None, host: str, port: int) -> None:
-        self._database, self._eraser, self._key = database, eraser, api_key
+    def __init__(
+        self,
+        database: Database,
+        eraser: Eraser,
+        country_of: CountryOf,
+        api_key: SecretStr | None,
+        host: str,
+        port: int,
+    ) -> None:
+        self._database, self._eraser, self._country_of, self._key = database, eraser, country_of, api_key
         self._host, self._port = host, port
         self._server: HttpServer | None = None
 
@@ -34,7 +42,7 @@ class Api:
         if self._key is None:
             log.info("the API is not served: ORCHESTRATOR_API_KEY is not set")
             return
-        app = records_app(self._database, self._eraser, self._key.get_secret_value())
+        app = records_app(self._database, self._eraser, self._key.get_secret_value(), self._country_of)
         config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False, server_header=False)
         self._server = HttpServer(config, listen(self._host, self._port, "ORCHESTRATOR_PORT"))
         await self._server.start()

@@ -2,8 +2,9 @@
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -13,9 +14,9 @@ from starlette.responses import JSONResponse
 from common import logs, metrics
 from common.errors import StorageUnavailable
 from orchestrator.core.cursor import Cursor
-from orchestrator.core.phone_numbers import normalised
+from orchestrator.core.phone_numbers import national, normalised
 from orchestrator.records import reading
-from orchestrator.records.answers import CallPage, CallRecord, Erasure
+from orchestrator.records.answers import CallPage, CallRecord, CallSummary, Erasure
 from orchestrator.records.erasing import Eraser
 from orchestrator.records.reading import Filter
 from orchestrator.stores.database import Database, StorageRejected
@@ -54,10 +55,13 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Caller = Annotated[str, AfterValidator(_caller)]
 Profile = Annotated[str, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 CallId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+AnyCall = TypeVar("AnyCall", bound=CallSummary)
+CountryOf = Callable[[str], str]
+"""The country of a profile, by its name."""
 PlaceInList = Annotated[str, Query(max_length=200), AfterValidator(_cursor)]
 
 
-def records_app(database: Database, eraser: Eraser, api_key: str) -> FastAPI:
+def records_app(database: Database, eraser: Eraser, api_key: str, country_of: CountryOf) -> FastAPI:
     """Everything in it needs the key, what it offers as well."""
     app = FastAPI(
         title="Trunkline call records",
@@ -71,7 +75,7 @@ def records_app(database: Database, eraser: Eraser, api_key: str) -> FastAPI:
     app.add_exception_handler(StorageRejected, _rejected)
     app.add_exception_handler(StorageUnavailable, _away)
     app.add_exception_handler(TimeoutError, _away)
-    _add_reading(app, database)
+    _add_reading(app, database, country_of)
     _add_erasing(app, eraser)
     _add_description(app)
     return app
@@ -92,7 +96,13 @@ class _Key:
             raise HTTPException(401, "a bearer key is needed", {"WWW-Authenticate": "Bearer"})
 
 
-def _add_reading(app: FastAPI, database: Database) -> None:
+def _add_reading(app: FastAPI, database: Database, country_of: CountryOf) -> None:
+    def shown(call: AnyCall) -> AnyCall:
+        if call.caller_number is None:
+            return call
+        written = national(call.caller_number, country_of(call.profile or ""))
+        return call.model_copy(update={"caller_number_national": written})
+
     @app.get("/calls")
     async def list_calls(
         since: Moment | None = None,
@@ -107,7 +117,8 @@ def _add_reading(app: FastAPI, database: Database) -> None:
         wanted = Filter(since, until, profile, live, caller)
         place = cursor if isinstance(cursor, Cursor) else None
         async with asyncio.timeout(_ANSWER_WITHIN_S):
-            return await reading.page(database, wanted, place, limit)
+            found = await reading.page(database, wanted, place, limit)
+        return found.model_copy(update={"calls": [shown(call) for call in found.calls]})
 
     @app.get("/calls/{call_id}", responses={404: {"description": "There is no record of such a call"}})
     async def show_call(call_id: CallId) -> CallRecord:
@@ -116,7 +127,7 @@ def _add_reading(app: FastAPI, database: Database) -> None:
             found = await reading.record(database, call_id)
         if found is None:
             raise HTTPException(404, "there is no record of such a call")
-        return found
+        return shown(found)
 
 
 def _add_erasing(app: FastAPI, eraser: Eraser) -> None:

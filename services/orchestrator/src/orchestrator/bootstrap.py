@@ -1,6 +1,6 @@
 """The orchestrator put together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from common import ids
@@ -61,7 +61,8 @@ def build(settings: OrchestratorSettings) -> OrchestratorService:
     )
     call_log = _call_log(settings, dynamo)
     eraser = Eraser(database, (following, ToolRuns(database)), () if call_log is None else (call_log,))
-    records = _records(settings, bus, database, eraser)
+    country_of = partial(_country_of, known)
+    records = _records(settings, bus, database, eraser, country_of)
     parts: list[Part] = [
         *((dynamo,) if _uses_dynamo(settings) else ()),
         DatabaseReady(database, settings.orchestrator_migrate),
@@ -69,14 +70,16 @@ def build(settings: OrchestratorSettings) -> OrchestratorService:
         tools,
         following,
         *records,
-        *((CallLog(bus, call_log, partial(_country_of, known)),) if call_log is not None else ()),
+        *((CallLog(bus, call_log, country_of),) if call_log is not None else ()),
     ]
     return OrchestratorService(
         replica_id, bus, facts, database, parts, settings.nats_replicas, settings.orchestrator_drain_deadline_s
     )
 
 
-def _records(settings: OrchestratorSettings, bus: Bus, database: Database, eraser: Eraser) -> list[Part]:
+def _records(
+    settings: OrchestratorSettings, bus: Bus, database: Database, eraser: Eraser, country_of: Callable[[str], str]
+) -> list[Part]:
     """Facts into tables, and out of them again: by the API, or for good when their time is over."""
     return [
         Recorder(bus, database, price_file.load(settings.orchestrator_prices)),
@@ -84,6 +87,7 @@ def _records(settings: OrchestratorSettings, bus: Bus, database: Database, erase
         Api(
             database,
             eraser,
+            country_of,
             settings.orchestrator_api_key,
             settings.orchestrator_host,
             settings.orchestrator_port,

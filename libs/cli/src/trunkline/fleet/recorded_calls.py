@@ -50,7 +50,7 @@ def lines(call: CallRecord, *, shows_numbers: bool) -> Iterator[str]:
 def as_json(call: CallSummary, *, shows_numbers: bool) -> Mapping[str, Any]:
     """One call for machines."""
     shown = call.model_dump(mode="json")
-    for name in ("caller_number", "dialled_number"):
+    for name in ("caller_number", "caller_number_national", "dialled_number"):
         shown[name] = number(shown[name], shows_numbers=shows_numbers)
     return shown
 
@@ -73,7 +73,7 @@ def _head(call: CallRecord, *, shows_numbers: bool) -> Iterator[tuple[str, str]]
     yield "when", _when(call.started_at or call.first_seen_at)
     yield "profile", call.profile or ""
     yield "agent", call.agent or ""
-    yield "caller", number(call.caller_number, shows_numbers=shows_numbers)
+    yield "caller", number(call.caller_number_national or call.caller_number, shows_numbers=shows_numbers)
     yield "served", f"{call.realtime_mode}, L{call.service_level}"
     yield "length", _length(call.duration_ms)
     yield "ended", _end(call)

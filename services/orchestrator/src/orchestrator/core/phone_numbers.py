@@ -51,15 +51,18 @@ def normalised(number: str) -> str | None:
 def national(number: str, country: str) -> str:
     """A number in E.164 as people of `country` write it: `090-1234-5678` there, `+81 90-1234-5678` elsewhere.
 
-    What is no number is given back as it is.
+    A number that would be another, or none, if it were read there is written as abroad: `0101-00-0000` begins like a
+    call out of Japan. What is no number is given back as it is.
     """
     try:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
         return number
-    is_at_home = parsed.country_code == phonenumbers.country_code_for_region(country)
-    style = PhoneNumberFormat.NATIONAL if is_at_home else PhoneNumberFormat.INTERNATIONAL
-    return phonenumbers.format_number(parsed, style)
+    if parsed.country_code == phonenumbers.country_code_for_region(country):
+        at_home = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+        if e164(at_home, country) == number:
+            return at_home
+    return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
 
 
 def _dialled(text: str) -> str | None:

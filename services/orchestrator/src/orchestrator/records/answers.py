@@ -28,6 +28,8 @@ class CallSummary(_Answer):
     profile: str | None
     leg: str | None
     caller_number: str | None
+    caller_number_national: str | None = None
+    """The same as people of the profile's country write it."""
     dialled_number: str | None
     first_seen_at: datetime
     """By the stream's clock; lists are in this order, the newest first."""
