@@ -12,7 +12,7 @@ from common.audio import Kind
 from common.messages.commands import Digits, EndReason, Heard
 from common.messages.facts import AgentSaid, BargedIn, CallEnded, CallStarted, DigitsPressed, EpochChanged, TurnStarted
 from common.messages.offers import HandoverReason
-from common.pcmu import BYTES_PER_MS
+from common.pcmu import BYTES_PER_MS, FRAME_BYTES
 from edge.legs.twilio.streams import TwilioStreams
 from edge.legs.twilio.token import StreamToken
 from edge.legs.twilio.wire import StartBody
@@ -60,8 +60,10 @@ async def test_the_callers_audio_reaches_the_talker_whole_in_order_and_with_its_
     records = talker.caller_audio
     assert {(record[0], record[1], record[4]) for record in records} == {(key, 1, Kind.AUDIO)}
     assert [record[2] for record in records] == list(range(1, len(records) + 1))
-    assert all(later[3] - earlier[3] == FRAME_MS for earlier, later in pairwise(records))
-    assert all(record[5] == frame_sound(record[3] // FRAME_MS) for record in records)
+    assert all(later[3] - earlier[3] == len(earlier[5]) // BYTES_PER_MS for earlier, later in pairwise(records))
+    first = records[0][3] // FRAME_MS  # what was said before the cut comes in one piece
+    heard = b"".join(record[5] for record in records)
+    assert heard == b"".join(frame_sound(first + number) for number in range(len(heard) // FRAME_BYTES))
 
 
 async def test_what_the_caller_says_while_the_call_is_looked_up_is_not_lost(
