@@ -118,6 +118,10 @@ async def test_one_call_is_shown_with_what_was_said_but_nothing_for_the_terminal
     assert "$0.0640" in text
     assert NUMBER not in text
     assert "\x1b" not in text
+    assert "010-0123" not in text
+    code, text, errors = await desk.spoken(CALL, "--numbers")
+    assert code == 0, errors
+    assert "caller       (555) 010-0123" in text
 
 
 async def test_a_call_is_followed_until_it_ends(desk: Desk, nats_url: str) -> None:
@@ -157,6 +161,7 @@ async def test_a_caller_is_forgotten_only_when_that_is_sure(desk: Desk) -> None:
         ((), "another-key-0123456789", 2, "has another ORCHESTRATOR_API_KEY"),
         (("--url", "http://127.0.0.1:1"), KEY, 1, "does not answer: see that it runs"),
         (("--url", "ftp://here"), KEY, 2, "--url: must be an http:// or https:// URL"),
+        (("--url", "http://["), KEY, 2, "--url: must be an http:// or https:// URL"),
         (("--erase-caller", "anonymous", "--yes"), KEY, 1, "must be a number in international form"),
         (("CA1",), "", 2, "set ORCHESTRATOR_API_KEY"),
         (("--profile", "desk"), "", 2, "set ORCHESTRATOR_API_KEY and leave --live out"),

@@ -92,3 +92,8 @@ def test_what_is_shown_is_the_same_number(text: str, country: str) -> None:
     number = e164(text, country)
     if number is not None:
         assert e164(national(number, country), country) == number
+
+
+@given(st.text(max_size=80), st.sampled_from(["US", "JP", "ZZ", ""]))
+def test_no_text_breaks_how_it_is_shown(text: str, country: str) -> None:
+    assert isinstance(national(text, country), str)

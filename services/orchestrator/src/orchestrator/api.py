@@ -7,7 +7,8 @@ from pydantic import SecretStr
 
 from common import logs
 from common.http_server import HttpServer, listen
-from orchestrator.app import CountryOf, records_app
+from orchestrator.app import records_app
+from orchestrator.core.phone_numbers import CountryOf
 from orchestrator.records.erasing import Eraser
 from orchestrator.stores.database import Database
 

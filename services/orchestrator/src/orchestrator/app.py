@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
@@ -14,7 +13,7 @@ from starlette.responses import JSONResponse
 from common import logs, metrics
 from common.errors import StorageUnavailable
 from orchestrator.core.cursor import Cursor
-from orchestrator.core.phone_numbers import national, normalised
+from orchestrator.core.phone_numbers import CountryOf, national, normalised
 from orchestrator.records import reading
 from orchestrator.records.answers import CallPage, CallRecord, CallSummary, Erasure
 from orchestrator.records.erasing import Eraser
@@ -56,8 +55,6 @@ Caller = Annotated[str, AfterValidator(_caller)]
 Profile = Annotated[str, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 CallId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 AnyCall = TypeVar("AnyCall", bound=CallSummary)
-CountryOf = Callable[[str], str]
-"""The country of a profile, by its name."""
 PlaceInList = Annotated[str, Query(max_length=200), AfterValidator(_cursor)]
 
 

@@ -1,6 +1,6 @@
 """The orchestrator put together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from common import ids
@@ -11,6 +11,7 @@ from common.profile_watch import ProfileWatch
 from common.profiles import Profiles
 from orchestrator import following_part
 from orchestrator.api import Api
+from orchestrator.core.phone_numbers import CountryOf
 from orchestrator.dynamo.call_log import CallLog
 from orchestrator.dynamo.call_log_table import CallLogTable
 from orchestrator.dynamo.client import Dynamo
@@ -78,7 +79,7 @@ def build(settings: OrchestratorSettings) -> OrchestratorService:
 
 
 def _records(
-    settings: OrchestratorSettings, bus: Bus, database: Database, eraser: Eraser, country_of: Callable[[str], str]
+    settings: OrchestratorSettings, bus: Bus, database: Database, eraser: Eraser, country_of: CountryOf
 ) -> list[Part]:
     """Facts into tables, and out of them again: by the API, or for good when their time is over."""
     return [

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 
 from common.errors import ConfigError, TrunklineError, UpstreamUnavailable
+from common.settings import whole_url
 from orchestrator.records.answers import CallPage, CallRecord, Erasure
 from trunkline.stack import environment, state_file
 from trunkline.stack.environment import DEFAULT_ORCHESTRATOR_PORT
@@ -54,15 +55,11 @@ class Records:
 
     def __init__(self, url: str, key: str) -> None:
         """Raises `ConfigError` if `url` is none."""
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or "@" in parts.netloc:
+        parts = whole_url(url)
+        if parts is None or "@" in parts.netloc:
             raise ConfigError("--url: must be an http:// or https:// URL without a user")
         self._is_tls = parts.scheme == "https"
-        self._host, self._port, self._path = parts.hostname, port, parts.path.rstrip("/")
+        self._host, self._port, self._path = parts.hostname or "", parts.port, parts.path.rstrip("/")
         self._where = f"{parts.scheme}://{parts.netloc}"
         self._key = key
 

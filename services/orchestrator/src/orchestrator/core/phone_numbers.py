@@ -1,10 +1,14 @@
 """Callers' numbers: one form to keep them in, another to show them in."""
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
+
+CountryOf: TypeAlias = Callable[[str], str]
+"""The country (ISO 3166) of a profile, by its name."""
 
 _AT_MOST: Final = 64
 _LOOKS_DIALLED: Final = re.compile(r"[+＋]?[\d\s().\-/‐-―－（）]+")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from common.errors import ConfigError, RemoteProtocolError, StorageUnavailable
 from common.messages.base import decode_as
 from common.messages.facts import AgentSaid, CallerSaid, CallStarted, Fact
 from orchestrator.core.call_log import Beginning, beginning, line
+from orchestrator.core.phone_numbers import CountryOf
 from orchestrator.dynamo.call_log_table import CallLogTable
 from orchestrator.pulling import Pull
 
@@ -44,8 +45,7 @@ class CallLog:
 
     name = "call log"
 
-    def __init__(self, bus: Bus, table: CallLogTable, country_of: Callable[[str], str]) -> None:
-        """`country_of`: the country of a profile, by its name."""
+    def __init__(self, bus: Bus, table: CallLogTable, country_of: CountryOf) -> None:
         self._bus, self._table, self._country_of = bus, table, country_of
         self._pull = Pull(bus, subjects.FACTS_STREAM, DURABLE)
         self._beginnings: OrderedDict[str, Beginning] = OrderedDict()

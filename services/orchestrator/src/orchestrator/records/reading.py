@@ -30,7 +30,7 @@ class Filter:
     profile: str | None = None
     is_live: bool | None = None
     caller: str | None = None
-    """As `core.phone_number` writes it."""
+    """As `core.phone_numbers` writes it."""
 
 
 async def page(database: Database, wanted: Filter, cursor: Cursor | None, limit: int) -> answers.CallPage:
