@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from common.agents import FRONT
 from common.messages.commands import EndReason
 from common.messages.facts import AgentChanged, AnyFact, CallEnded, RuleBroken, UsageReported
+from common.messages.instructions import Instructions
 from fakes.waiting import until
 from integration.orchestrator.steering import SCRIPT, Listener, listener, make_tables, replica, sqlite
 from integration.realtime_worker.openai_process import Simulator, begun_anew, simulating
@@ -48,6 +49,18 @@ def of(call_id: str, *facts: AnyFact) -> list[AnyFact]:
     return [each.model_copy(update={"call_id": call_id, "fact_id": f"{call_id}-{each.fact_id}"}) for each in facts]
 
 
+async def begins(heard: Listener, call_id: str) -> Instructions:
+    """The call begins, and its first agent is told what to do."""
+    heard.write(*of(call_id, started()))
+    return await heard.told(call_id, FRONT)
+
+
+async def asks_for_billing(heard: Listener, call_id: str) -> None:
+    """The caller says what billing is for, and is given to it."""
+    heard.write(*of(call_id, said(1, "My invoice.")))
+    await heard.told(call_id, "billing")
+
+
 def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"trunkline_{name}_total", labels) or 0.0
 
@@ -61,8 +74,7 @@ async def test_a_billing_question_gives_the_caller_to_the_billing_agent(
     nats_url: str, openai: Simulator, heard: Listener, database_url: str
 ) -> None:
     async with replica(nats_url, database_url, openai.base_url):
-        heard.write(*of("CA1", started()))
-        first = await heard.told("CA1", FRONT)
+        first = await begins(heard, "CA1")
         assert [each.name for each in first.tools] == ["list_tasks"]
         heard.write(*of("CA1", answered(1, "Hello."), said(2, "My invoice is wrong.")))
         second = await heard.told("CA1", "billing")
@@ -139,10 +151,8 @@ async def test_after_a_restart_it_goes_on_where_it_was_and_says_nothing_twice(
     nats_url: str, openai: Simulator, heard: Listener, database_url: str
 ) -> None:
     async with replica(nats_url, database_url, openai.base_url):
-        heard.write(*of("CA1", started()))
-        await heard.told("CA1", FRONT)
-        heard.write(*of("CA1", said(1, "My invoice.")))
-        await heard.told("CA1", "billing")
+        await begins(heard, "CA1")
+        await asks_for_billing(heard, "CA1")
     heard.write(*of("CA1", answered(2, "Which one?"), said(3, "Something else, then.")))
     async with replica(nats_url, database_url, openai.base_url, "orchestrator-2"):
         await until(lambda: len(heard.of("CA1")) == 3)
@@ -209,28 +219,24 @@ async def test_an_ended_call_is_let_go_and_what_is_malformed_is_counted(
 ) -> None:
     before = counted("bus_rejects", kind="malformed")
     async with replica(nats_url, database_url, openai.base_url):
-        heard.write(*of("CA1", started()))
-        await heard.told("CA1", FRONT)
+        await begins(heard, "CA1")
         await heard.bus.jetstream.publish("trunk.v1.fact.CA1", b'{"type": "caller_said"')
         await heard.bus.jetstream.publish("trunk.v1.fact.CA1", of("CA2", started())[0].encode())
         heard.write(*of("CA1", CallEnded(call_id="CA1", reason=EndReason.CALLER_HANGUP, duration_ms=9_000)))
         await until(lambda: REGISTRY.get_sample_value("trunkline_calls_followed") == 0)
         assert counted("bus_rejects", kind="malformed") >= before + 2
-        heard.write(*of("CA3", started()))
-        await heard.told("CA3", FRONT)
+        await begins(heard, "CA3")
 
 
 async def test_a_revision_in_the_stream_that_cannot_be_read_holds_no_call(
     nats_url: str, openai: Simulator, heard: Listener, database_url: str
 ) -> None:
     async with replica(nats_url, database_url, openai.base_url):
-        heard.write(*of("CA1", started()))
-        await heard.told("CA1", FRONT)
+        await begins(heard, "CA1")
     before = counted("bus_rejects", kind="malformed")
     await heard.bus.jetstream.publish("trunk.v1.instructions.CA1", b'{"revision":')
     async with replica(nats_url, database_url, openai.base_url, "orchestrator-2"):
-        heard.write(*of("CA1", said(1, "My invoice.")))
-        await heard.told("CA1", "billing")
+        await asks_for_billing(heard, "CA1")
     assert counted("bus_rejects", kind="malformed") > before
 
 
@@ -241,7 +247,5 @@ async def test_a_stream_that_was_made_anew_is_followed_though_the_cursor_is_beyo
     await FollowingStore(database).advance(dict.fromkeys(range(PARTITIONS), 50_000))
     await database.close()
     async with replica(nats_url, database_url, openai.base_url):
-        heard.write(*of("CA1", started()))
-        await heard.told("CA1", FRONT)
-        heard.write(*of("CA1", said(1, "My invoice.")))
-        await heard.told("CA1", "billing")
+        await begins(heard, "CA1")
+        await asks_for_billing(heard, "CA1")
